@@ -1,0 +1,86 @@
+//! Text for people: errors with causes and hint, the ledger as a table.
+
+use std::io::Write;
+
+use crate::error::Error;
+use crate::ledger::Entry;
+use crate::report::ErrorReport;
+
+/// `error:`, its causes, a blank line, `hint:`.
+pub(super) fn error(report: &ErrorReport, whole: Option<&Error>) {
+    let mut text = String::new();
+    match whole {
+        Some(error) => {
+            for (at, part) in error.chain().iter().enumerate() {
+                let head = if at == 0 { "error" } else { "  caused by" };
+                text.push_str(&format!("{head}: {part}\n"));
+            }
+        }
+        None => text.push_str(&format!("error: {}\n", report.message)),
+    }
+    if let Some(hint) = &report.hint {
+        text.push_str(&format!("\nhint: {hint}\n"));
+    }
+    say(&text);
+}
+
+/// A line on stderr.
+pub(super) fn note(line: &str) {
+    say(&format!("{line}\n"));
+}
+
+fn say(text: &str) {
+    // Nobody is left to tell when stderr is closed.
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// One line for each load; the key comes last, as it has no fixed width.
+pub(super) fn history(lines: &[Entry]) -> String {
+    if lines.is_empty() {
+        return "nothing has been loaded".to_owned();
+    }
+    let mut rows =
+        vec![["FINISHED", "STATUS", "TABLE", "ROWS", "REJECTS", "MS", "OBJECT"].map(str::to_owned)];
+    for line in lines {
+        let number = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+        rows.push([
+            line.finished_at.clone().unwrap_or_default(),
+            line.status.clone(),
+            if line.table.is_empty() { "-".to_owned() } else { line.table.clone() },
+            number(line.row_count),
+            number(line.reject_count),
+            number(line.duration_ms),
+            object(line),
+        ]);
+    }
+    let mut widths = [0; 7];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let printed = rows.iter().map(|row| {
+        let cells = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| match at {
+            3..=5 => format!("{cell:>width$}"),
+            6 => cell.clone(),
+            _ => format!("{cell:<width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    });
+    printed.collect::<Vec<_>>().join("\n")
+}
+
+fn object(line: &Entry) -> String {
+    let mut text = if line.bucket == crate::object::LOCAL_BUCKET {
+        line.key.clone()
+    } else {
+        format!("s3://{}/{}", line.bucket, line.key)
+    };
+    let why = line.error_message.as_deref().or(line.reason.as_deref());
+    if let Some(why) = why {
+        text.push_str(" (");
+        text.extend(why.chars().take(120));
+        text.push(')');
+    }
+    text
+}

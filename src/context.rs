@@ -1,0 +1,203 @@
+//! What outlives one load: plans, clients, the warm connection. Both doors start the same one.
+
+use std::time::{Duration, Instant};
+
+use crate::aws::Aws;
+use crate::database::{Server, Session};
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+use crate::object::ObjectRef;
+use crate::plan::{Limits, Planner};
+use crate::reject::Place;
+use crate::settings::{Environment, PasswordSource, Settings, Target};
+
+/// A CA file is a few certificates.
+const CA_BYTES_MAX: u64 = 1024 * 1024;
+/// Rotation may have changed the secret since it was read; asking again more often than this helps nobody.
+const SECRET_AGE_MIN_MS: u64 = 10_000;
+
+/// A configuration is a page or two; a megabyte of it is the wrong file.
+const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+
+/// Reads the settings: `HOLOLOAD_CONFIG` is the YAML itself, an `s3://` address or a path.
+///
+/// # Errors
+/// `Config` for what cannot be read or does not parse.
+pub async fn settings(environment: &Environment, aws: Option<&Aws>) -> Result<Settings> {
+    let yaml = match environment.get("HOLOLOAD_CONFIG") {
+        None => None,
+        Some(text) if text.contains('\n') || text.contains(": ") => Some(text.to_owned()),
+        Some(address) if address.starts_with("s3://") => {
+            let object = ObjectRef::parse_s3(address)?;
+            let aws = aws.ok_or_else(|| Error::bug("read the configuration from S3 without a client"))?;
+            let text = aws.text(&object.bucket, &object.key, CONFIG_BYTES_MAX).await;
+            Some(text.map_err(|error| error.context("read the configuration"))?)
+        }
+        Some(path) => Some(std::fs::read_to_string(path).map_err(|source| {
+            Error::config(format!("read the configuration `{path}`"))
+                .with_source(source)
+                .with_hint("HOLOLOAD_CONFIG (--config) is a path, an `s3://` address, or the YAML itself")
+        })?),
+    };
+    Settings::read(yaml.as_deref(), environment)
+}
+
+/// Everything a load needs that is made once.
+pub struct Context {
+    /// Routes and limits.
+    pub planner: Planner,
+    /// S3 and its kin; none where only local files are loaded.
+    pub aws: Option<Aws>,
+    /// The two tables, unless done without.
+    pub ledger: Option<Ledger>,
+    /// Where rejects go.
+    pub rejects: Option<Place>,
+    /// Things worth telling that are no errors.
+    pub warnings: Vec<String>,
+    /// An object whose content failed is answered as done.
+    pub acknowledge_failed: bool,
+    server: Server,
+    secret: Option<Secret>,
+    session: Option<Session>,
+    is_ledger_ready: bool,
+}
+
+struct Secret {
+    id: String,
+    read_at: Instant,
+}
+
+impl Context {
+    /// Makes and checks everything that needs no database.
+    ///
+    /// # Errors
+    /// `Config` for settings that cannot work; `Access` when the secret may not be read.
+    pub async fn start(settings: &Settings, aws: Option<Aws>, limits: Limits) -> Result<Self> {
+        let target = settings.target()?;
+        let planner = Planner::new(settings, limits)?;
+        let ledger = settings.ledger.as_deref().map(Ledger::new).transpose()?;
+        let rejects = settings.rejects.as_deref().map(Place::parse).transpose()?;
+        let mut server = server(target)?;
+        let secret = match &target.password {
+            PasswordSource::SecretsManager(id) => {
+                let aws = aws.as_ref().ok_or_else(|| Error::bug("read a secret without a client"))?;
+                read_secret(aws, id, &mut server).await?;
+                Some(Secret { id: id.clone(), read_at: Instant::now() })
+            }
+            PasswordSource::Given(_) | PasswordSource::None => None,
+        };
+        Ok(Self {
+            planner,
+            aws,
+            ledger,
+            rejects,
+            warnings: settings.warnings.clone(),
+            acknowledge_failed: settings.acknowledge_failed,
+            server,
+            secret,
+            session: None,
+            is_ledger_ready: false,
+        })
+    }
+
+    /// The warm connection, or a new one; the ledger exists once this answers.
+    pub async fn session(&mut self) -> Result<&mut Session> {
+        let is_reusable = self.session.as_ref().is_some_and(Session::is_reusable);
+        if !is_reusable {
+            self.discard().await;
+            let session = self.open().await?;
+            self.session = Some(session);
+        }
+        let session = self.session.as_mut().ok_or_else(|| Error::bug("keep the connection"))?;
+        if let (Some(ledger), false) = (&self.ledger, self.is_ledger_ready) {
+            ledger.create(session).await?;
+            self.is_ledger_ready = true;
+        }
+        Ok(session)
+    }
+
+    /// The connection that stands, if one does.
+    pub fn open_session(&mut self) -> Option<&mut Session> {
+        self.session.as_mut()
+    }
+
+    /// Ends the connection and waits until it is gone.
+    pub async fn discard(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.close(&self.server).await;
+        }
+    }
+
+    /// Looks for the ledger's tables again before the next load.
+    pub fn forget_ledger(&mut self) {
+        self.is_ledger_ready = false;
+    }
+
+    async fn open(&mut self) -> Result<Session> {
+        let refused = match Session::open(&self.server).await {
+            Ok(session) => return Ok(session),
+            Err(error) => error,
+        };
+        // Rotation: the secret may hold a newer password than the one that was refused.
+        let may_be_stale = matches!(refused.code(), Some("28P01" | "28000"));
+        let (Some(secret), Some(aws), true) = (&mut self.secret, &self.aws, may_be_stale) else {
+            return Err(refused);
+        };
+        if secret.read_at.elapsed() < Duration::from_millis(SECRET_AGE_MIN_MS) {
+            return Err(refused);
+        }
+        read_secret(aws, &secret.id, &mut self.server).await?;
+        secret.read_at = Instant::now();
+        Session::open(&self.server).await
+    }
+}
+
+async fn read_secret(aws: &Aws, id: &str, server: &mut Server) -> Result<()> {
+    let (user, password) = aws.login(id).await?;
+    if let Some(user) = user {
+        server.user = user;
+    }
+    if server.user.is_empty() {
+        return Err(Error::config("no user is named")
+            .with_hint("put `username` into the secret, or set HOLOLOAD_USER"));
+    }
+    server.password = Some(password.into());
+    Ok(())
+}
+
+fn server(target: &Target) -> Result<Server> {
+    let password = match &target.password {
+        PasswordSource::Given(password) => Some(password.clone()),
+        PasswordSource::SecretsManager(_) | PasswordSource::None => None,
+    };
+    Ok(Server {
+        host: target.host.clone(),
+        port: target.port,
+        database: target.database.clone(),
+        user: target.user.clone(),
+        password,
+        tls: target.tls,
+        ca_pem: target.ca.as_deref().map(ca_pem).transpose()?,
+        timezone: target.timezone.clone(),
+    })
+}
+
+/// PEM text as it is, anything else is the path of a file.
+fn ca_pem(ca: &str) -> Result<Vec<u8>> {
+    if ca.contains("-----BEGIN") {
+        // One-line environment files carry line ends as `\n`.
+        return Ok(ca.replace("\\n", "\n").into_bytes());
+    }
+    let refuse = |source: std::io::Error| {
+        Error::config(format!("read the CA certificate `{ca}`"))
+            .with_source(source)
+            .with_hint("HOLOLOAD_CA (`target.ca`) must be PEM text or the path of a PEM file")
+    };
+    let size = std::fs::metadata(ca).map_err(refuse)?.len();
+    if size > CA_BYTES_MAX {
+        return Err(Error::config(format!(
+            "read the CA certificate `{ca}`: it is larger than {CA_BYTES_MAX} bytes"
+        )));
+    }
+    std::fs::read(ca).map_err(refuse)
+}

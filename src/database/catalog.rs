@@ -1,0 +1,159 @@
+//! The table as the catalog describes it, in one round trip.
+
+use tokio_postgres::types::Type;
+
+use super::{Session, policy};
+use crate::error::{Error, Result, nearest};
+use crate::table::{Column, Generated, Key, Kind, Table, TableName};
+
+/// From PostgreSQL 12 on the catalog knows generated columns (Hologres: from V3.1.0).
+const GENERATED_SINCE: u32 = 120_000;
+
+/// Reads the table's definition.
+///
+/// # Errors
+/// `Config` with the nearest name when there is no such table, or when it is not one that takes rows.
+pub(super) async fn table(session: &Session, name: &TableName) -> Result<Table> {
+    let action = format!("look up table `{name}`");
+    let has_generated = session.server_version_num() >= GENERATED_SINCE;
+    let sql = columns_sql(has_generated);
+    let rows = session
+        .client
+        .query_typed(&sql, &[(&name.schema, Type::TEXT), (&name.name, Type::TEXT)])
+        .await
+        .map_err(|source| policy::failure(&action, source).error)?;
+    let Some(first) = rows.first() else { return Err(missing(session, name).await) };
+
+    let relkind: String = first.get("relkind");
+    if relkind != "r" && relkind != "p" {
+        return Err(Error::config(format!("`{name}` is not a table that takes rows"))
+            .with_hint("name an ordinary or a partitioned table, not a view or a foreign table"));
+    }
+    let mut columns = Vec::with_capacity(rows.len());
+    let mut key_places: Vec<(i32, usize)> = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        if let Some(place) = row.get::<_, Option<i32>>("key_place") {
+            key_places.push((place, index));
+        }
+        columns.push(column(row));
+    }
+    key_places.sort_unstable();
+    let key = (!key_places.is_empty()).then(|| Key {
+        columns: key_places.into_iter().map(|(_, index)| index).collect(),
+        deferrable: first.get::<_, Option<bool>>("is_immediate") == Some(false),
+    });
+    Ok(Table { name: name.clone(), columns, key, is_partitioned: relkind == "p" })
+}
+
+fn columns_sql(has_generated: bool) -> String {
+    let generated = if has_generated { "a.attgenerated::text" } else { "''::text" };
+    format!(
+        "SELECT c.relkind::text AS relkind, a.attname::text AS name, \
+         pg_catalog.format_type(a.atttypid, a.atttypmod) AS sql_type, \
+         CASE WHEN tn.nspname = 'pg_catalog' AND t.typtype = 'b' THEN t.typname::text ELSE '' END AS base, \
+         a.atttypmod AS modifier, a.attnotnull AS not_null, a.atthasdef AS has_default, \
+         a.attidentity::text AS identity, {generated} AS generated, \
+         array_position(i.indkey::int2[], a.attnum) AS key_place, i.indimmediate AS is_immediate \
+         FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+         JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
+         LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary \
+         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
+         ORDER BY a.attnum"
+    )
+}
+
+fn column(row: &tokio_postgres::Row) -> Column {
+    let base: String = row.get("base");
+    let modifier: i32 = row.get("modifier");
+    let identity: String = row.get("identity");
+    let generated: String = row.get("generated");
+    let generated = match (identity.as_str(), generated.as_str()) {
+        ("a", _) => Generated::IdentityAlways,
+        ("d", _) => Generated::IdentityByDefault,
+        (_, "s" | "v") => Generated::Stored,
+        _ => Generated::No,
+    };
+    Column {
+        name: row.get("name"),
+        sql_type: row.get("sql_type"),
+        kind: kind(&base, modifier),
+        not_null: row.get("not_null"),
+        has_default: row.get::<_, bool>("has_default") || generated == Generated::IdentityByDefault,
+        generated,
+    }
+}
+
+/// `modifier` is `atttypmod`: -1 when none was declared, else offset by the 4 bytes of a length word for
+/// character types and numeric.
+fn kind(base: &str, modifier: i32) -> Kind {
+    let char_max = u32::try_from(modifier - 4).ok();
+    let digits = u8::try_from(modifier).ok().filter(|digits| *digits <= 6).unwrap_or(6);
+    match base {
+        "bool" => Kind::Bool,
+        "int2" => Kind::Int2,
+        "int4" => Kind::Int4,
+        "int8" => Kind::Int8,
+        "float4" => Kind::Float4,
+        "float8" => Kind::Float8,
+        "numeric" => Kind::Numeric { limits: numeric_limits(modifier) },
+        "text" => Kind::Text,
+        "varchar" => Kind::Varchar { char_max },
+        "bpchar" => Kind::Char { char_max },
+        "date" => Kind::Date,
+        "time" => Kind::Time { digits },
+        "timestamp" => Kind::Timestamp { digits },
+        "timestamptz" => Kind::Timestamptz { digits },
+        "uuid" => Kind::Uuid,
+        "bytea" => Kind::Bytea,
+        "json" => Kind::Json,
+        "jsonb" => Kind::Jsonb,
+        _ => Kind::Other,
+    }
+}
+
+/// The upper half holds the precision, the lower 11 bits the scale in two's complement (PostgreSQL 15; older
+/// ones have no negative scales, so that the same reading holds).
+fn numeric_limits(modifier: i32) -> Option<(u16, i16)> {
+    let bits = u32::try_from(modifier.checked_sub(4)?).ok()?;
+    let precision = u16::try_from(bits >> 16).ok()?;
+    let scale = i16::try_from(bits & 0x7ff).ok()?;
+    Some((precision, if scale >= 1024 { scale - 2048 } else { scale }))
+}
+
+async fn missing(session: &Session, name: &TableName) -> Error {
+    let error = Error::config(format!("there is no table `{name}`")).with_code("42P01");
+    let sql = "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c \
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+               WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') LIMIT 2000";
+    let names: Vec<String> = match session.client.query_typed(sql, &[]).await {
+        Ok(rows) => rows
+            .iter()
+            .map(|row| format!("{}.{}", row.get::<_, String>(0), row.get::<_, String>(1)))
+            .collect(),
+        Err(_) => Vec::new(),
+    };
+    match nearest(&name.to_string(), names.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None => error.with_hint("create it first, or correct HOLOLOAD_TABLE (`table:` of the route)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_modifiers_are_read() {
+        assert_eq!(kind("numeric", (10 << 16 | 2) + 4), Kind::Numeric { limits: Some((10, 2)) });
+        assert_eq!(kind("numeric", (3 << 16 | (2048 - 2)) + 4), Kind::Numeric { limits: Some((3, -2)) });
+        assert_eq!(kind("numeric", -1), Kind::Numeric { limits: None });
+        assert_eq!(kind("varchar", 24), Kind::Varchar { char_max: Some(20) });
+        assert_eq!(kind("text", -1), Kind::Text);
+        assert_eq!(kind("timestamptz", 3), Kind::Timestamptz { digits: 3 });
+        assert_eq!(kind("timestamptz", -1), Kind::Timestamptz { digits: 6 });
+        assert_eq!(kind("", -1), Kind::Other);
+    }
+}

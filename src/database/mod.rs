@@ -1,0 +1,326 @@
+//! The connection: who we talk to, what is prepared and known, how it ends.
+//!
+//! A [`Session`] is one connection with what was learnt over it. It is reused warm until it saw an error,
+//! idled too long or grew old; it never outlives an invocation inside a transaction: whoever holds it either
+//! commits, or [closes](Session::close) it and waits until it is gone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinHandle;
+use tokio_postgres::config::{Config, SslMode};
+use tokio_postgres::{CancelToken, Client, NoTls};
+
+use crate::error::{Error, Result};
+use crate::settings::{Secret, TlsMode};
+use crate::table::{Table, TableName};
+
+mod catalog;
+mod policy;
+mod statement;
+mod tls;
+
+pub use policy::Failure;
+pub use statement::{ArrayType, Arrays, Counts, Tally};
+
+/// A row of a ledger query.
+pub type Row = tokio_postgres::Row;
+/// A bound value of a ledger query with its type.
+pub type Parameter<'a> = (&'a (dyn tokio_postgres::types::ToSql + Sync), Type);
+/// Types of bound values.
+pub use tokio_postgres::types::Type;
+
+/// TCP and TLS and login together; a Hologres gateway answers in well under a second.
+const CONNECT_TIMEOUT_MS: u64 = 10_000;
+/// Probes an idle peer before NAT gateways forget the flow (AWS NAT: 350 s).
+const KEEPALIVE_IDLE_MS: u64 = 120_000;
+/// How long sent data may stay unacknowledged before the connection counts as lost.
+const UNACKNOWLEDGED_MAX_MS: u64 = 30_000;
+/// A connection that idled longer is not trusted (NAT gateways and servers drop silently).
+const IDLE_MAX_MS: u64 = 300_000;
+/// The vendor's client gives connections one hour (holo-client, `connectionMaxAliveMs`); stay below.
+const AGE_MAX_MS: u64 = 50 * 60_000;
+/// How long a closing connection may take to say goodbye before its task is ended.
+const CLOSE_TIMEOUT_MS: u64 = 1_000;
+
+/// Whom to talk to and as whom.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Protection of the connection.
+    pub tls: TlsMode,
+    /// The only CA to trust, PEM.
+    pub ca_pem: Option<Vec<u8>>,
+    /// The session's time zone.
+    pub timezone: String,
+}
+
+impl Server {
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+/// One connection and what is known over it.
+pub struct Session {
+    client: Client,
+    connection: JoinHandle<()>,
+    tables: HashMap<TableName, Arc<Table>>,
+    statements: HashMap<String, tokio_postgres::Statement>,
+    version_num: u32,
+    certificate_not_after_ms: Option<i64>,
+    opened_at: SystemTime,
+    used_at: SystemTime,
+    is_in_transaction: bool,
+    is_spoiled: bool,
+}
+
+impl Session {
+    /// Connects, logs in and sets what every load relies on.
+    ///
+    /// # Errors
+    /// `Transient` when nobody answers, `Access` for certificates and logins, `Config` for a CA that is none.
+    pub async fn open(server: &Server) -> Result<Self> {
+        let mut config = Config::new();
+        config
+            .host(&server.host)
+            .port(server.port)
+            .dbname(&server.database)
+            .user(&server.user)
+            .application_name("holoload")
+            .connect_timeout(Duration::from_millis(CONNECT_TIMEOUT_MS))
+            .keepalives(true)
+            .keepalives_idle(Duration::from_millis(KEEPALIVE_IDLE_MS))
+            .tcp_user_timeout(Duration::from_millis(UNACKNOWLEDGED_MAX_MS));
+        if let Some(password) = &server.password {
+            config.password(password.reveal());
+        }
+        let mut session = Self::connect(server, &config).await?;
+        session.prepare_session(server).await?;
+        Ok(session)
+    }
+
+    async fn connect(server: &Server, config: &Config) -> Result<Self> {
+        let mut config = config.clone();
+        let refused = |source| policy::connect_failure(&server.address(), source);
+        // The library bounds the TCP connect alone; the handshake and the login are bounded here.
+        let limit = Duration::from_millis(CONNECT_TIMEOUT_MS);
+        let late = |_| {
+            Error::transient(format!(
+                "connect to {}: no answer within {CONNECT_TIMEOUT_MS} ms",
+                server.address()
+            ))
+            .with_hint("check host and port: is it the database that listens there?")
+        };
+        if server.tls == TlsMode::InsecurePlaintext {
+            config.ssl_mode(SslMode::Disable);
+            let connecting = tokio::time::timeout(limit, config.connect(NoTls));
+            let (client, connection) = connecting.await.map_err(late)?.map_err(refused)?;
+            let version = connection.parameter("server_version").map(version_num);
+            Ok(Self::new(client, tokio::spawn(run(connection)), version, None))
+        } else {
+            config.ssl_mode(SslMode::Require);
+            let connector = tls::Connector::new(tls::connector(server.tls, server.ca_pem.as_deref())?);
+            let connecting = tokio::time::timeout(limit, config.connect(connector.clone()));
+            let (client, connection) = connecting.await.map_err(late)?.map_err(refused)?;
+            let version = connection.parameter("server_version").map(version_num);
+            Ok(Self::new(client, tokio::spawn(run(connection)), version, connector.peer_not_after_ms()))
+        }
+    }
+
+    fn new(
+        client: Client,
+        connection: JoinHandle<()>,
+        version: Option<u32>,
+        not_after_ms: Option<i64>,
+    ) -> Self {
+        let now = SystemTime::now();
+        Self {
+            client,
+            connection,
+            tables: HashMap::new(),
+            statements: HashMap::new(),
+            version_num: version.unwrap_or(0),
+            certificate_not_after_ms: not_after_ms,
+            opened_at: now,
+            used_at: now,
+            is_in_transaction: false,
+            is_spoiled: false,
+        }
+    }
+
+    async fn prepare_session(&mut self, server: &Server) -> Result<()> {
+        // SET takes no bound values; the zone's name was checked against the time-zone database.
+        let zone = server.timezone.replace('\'', "''");
+        self.run(&format!("SET timezone TO '{zone}'"), "set the session's time zone").await
+    }
+
+    /// Whether the session may serve another load.
+    pub fn is_reusable(&self) -> bool {
+        let younger_than = |since: SystemTime, limit_ms: u64| {
+            // A clock that went backwards counts as too old.
+            since.elapsed().is_ok_and(|age| age < Duration::from_millis(limit_ms))
+        };
+        !self.is_spoiled
+            && !self.is_in_transaction
+            && !self.client.is_closed()
+            && younger_than(self.used_at, IDLE_MAX_MS)
+            && younger_than(self.opened_at, AGE_MAX_MS)
+    }
+
+    /// The server's version as `major * 10000 + minor`, 0 when it did not say.
+    pub fn server_version_num(&self) -> u32 {
+        self.version_num
+    }
+
+    /// When the server's certificate ends, milliseconds since 1970.
+    pub fn certificate_not_after_ms(&self) -> Option<i64> {
+        self.certificate_not_after_ms
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_in_transaction(&self) -> bool {
+        self.is_in_transaction
+    }
+
+    /// The table's definition, read once for each session.
+    pub async fn table(&mut self, name: &TableName) -> Result<Arc<Table>> {
+        if let Some(table) = self.tables.get(name) {
+            return Ok(Arc::clone(table));
+        }
+        let table = catalog::table(self, name).await;
+        let table = Arc::new(self.spoiling(table)?);
+        self.tables.insert(name.clone(), Arc::clone(&table));
+        Ok(table)
+    }
+
+    /// Runs statements that take no values and answer nothing.
+    pub async fn run(&mut self, sql: &str, action: &str) -> Result<()> {
+        let done =
+            self.client.batch_execute(sql).await.map_err(|source| policy::failure(action, source).error);
+        self.used_at = SystemTime::now();
+        self.spoiling(done)
+    }
+
+    /// Creates something that others may be creating at the same time: a refusal does not spoil the session.
+    pub async fn create(&mut self, sql: &str) -> Result<()> {
+        let done = self.client.batch_execute(sql).await;
+        done.map_err(|source| policy::failure("create the ledger", source).error)
+    }
+
+    /// Runs one statement with bound values.
+    pub async fn query(&mut self, sql: &str, values: &[Parameter<'_>], action: &str) -> Result<Vec<Row>> {
+        let rows = self.client.query_typed(sql, values).await;
+        let rows = rows.map_err(|source| policy::failure(action, source).error);
+        self.used_at = SystemTime::now();
+        self.spoiling(rows)
+    }
+
+    /// Opens a transaction in which no statement runs longer than `statement_ms` and none waits longer than
+    /// `lock_ms` for a lock.
+    pub async fn begin(&mut self, statement_ms: u64, lock_ms: u64) -> Result<()> {
+        self.is_in_transaction = true;
+        let sql = format!(
+            "BEGIN; SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}"
+        );
+        self.run(&sql, "begin a transaction").await
+    }
+
+    /// Changes how long statements of the open transaction may wait for locks.
+    pub async fn set_lock_timeout(&mut self, lock_ms: u64) -> Result<()> {
+        self.run(&format!("SET LOCAL lock_timeout = {lock_ms}"), "set the lock timeout").await
+    }
+
+    /// Commits the open transaction.
+    pub async fn commit(&mut self) -> Result<()> {
+        self.run("COMMIT", "commit").await?;
+        self.is_in_transaction = false;
+        Ok(())
+    }
+
+    /// Rolls the open transaction back.
+    pub async fn rollback(&mut self) -> Result<()> {
+        self.run("ROLLBACK", "roll back").await?;
+        self.is_in_transaction = false;
+        Ok(())
+    }
+
+    /// Ends the connection and waits until it is gone. A statement that is still running is cancelled first, so
+    /// that its locks do not outlive us.
+    pub async fn close(self, server: &Server) {
+        let Self { client, mut connection, is_in_transaction, is_spoiled, .. } = self;
+        if (is_in_transaction || is_spoiled) && !client.is_closed() {
+            cancel(client.cancel_token(), server).await;
+        }
+        drop(client);
+        let limit = Duration::from_millis(CLOSE_TIMEOUT_MS);
+        if tokio::time::timeout(limit, &mut connection).await.is_err() {
+            connection.abort();
+            // An aborted task ends with an error that says just that.
+            drop(connection.await);
+        }
+    }
+
+    fn spoiling<T>(&mut self, result: Result<T>) -> Result<T> {
+        self.is_spoiled |= result.is_err();
+        result
+    }
+}
+
+async fn run<S, T>(connection: tokio_postgres::Connection<S, T>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    // Whoever waits for an answer gets the connection's error; nobody else needs it.
+    drop(connection.await);
+}
+
+async fn cancel(token: CancelToken, server: &Server) {
+    let limit = Duration::from_millis(CLOSE_TIMEOUT_MS);
+    // Best effort: the connection is dropped next, which ends the statement as soon as the server notices.
+    let cancelled = async {
+        if server.tls == TlsMode::InsecurePlaintext {
+            token.cancel_query(NoTls).await
+        } else {
+            match tls::connector(server.tls, server.ca_pem.as_deref()) {
+                Ok(connector) => {
+                    token.cancel_query(postgres_native_tls::MakeTlsConnector::new(connector)).await
+                }
+                Err(_) => Ok(()),
+            }
+        }
+    };
+    drop(tokio::time::timeout(limit, cancelled).await);
+}
+
+/// `15.8 (Debian …)` is 150008, `11.22` is 110022.
+fn version_num(text: &str) -> u32 {
+    let mut parts = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    let major = parts.next().unwrap_or(0);
+    let minor = parts.next().unwrap_or(0);
+    major.saturating_mul(10_000).saturating_add(minor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_num;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(version_num("15.18 (Debian 15.18-0+deb12u1)"), 150_018);
+        assert_eq!(version_num("11.22"), 110_022);
+        assert_eq!(version_num("18beta1"), 180_001);
+        assert_eq!(version_num("unknown"), 0);
+    }
+}

@@ -1,0 +1,316 @@
+//! Delimited text to records.
+//!
+//! In come the chunks of one object, cut anywhere; out come its records, each with its place, its original
+//! bytes and its fields. Promised are:
+//!
+//! - *The same steps for every chunking.* All that is known in the middle of a record is the scanner's state; no
+//!   rule looks at a byte that may not have come yet. A carriage return at the end of a chunk waits, because the
+//!   line feed that belongs to it may still come.
+//! - *Nothing repaired, nothing lost.* The bytes of all records and malformed records, and between them the
+//!   byte-order mark, skipped lines and empty lines, are the object.
+//! - *Linear time, bounded memory.* A byte is searched once, and copied only if its record spans chunks (into the
+//!   carry) or holds an escape (into the decoded text). Both buffers are at most one record long.
+//!
+//! The grammar is RFC 4180 as `csv-core` reads it:
+//!
+//! - A record ends at CR, LF or CRLF, in any mixture, or with the object. Empty lines are no records.
+//! - A delimiter always starts another field, so a trailing one adds an empty field.
+//! - A quote is special only as the first byte of a field; later in an unquoted field it is data.
+//! - Inside quotes delimiters and line ends are data, and a doubled quote stands for one.
+//! - With [`Escape::Byte`] the escape, inside quotes only, makes the next byte data whatever it is and is itself
+//!   dropped: `\"` is `"`, `\\` is `\`, and `\n` is the letter `n`. Doubled quotes work beside it.
+//!
+//! Two things that `csv-core` mends in silence are malformed here: text after a closing quote, and a quote that
+//! the object never closes. Such a record reaches as far as `csv-core` would take it, so that the next one is the
+//! same for both.
+//!
+//! There is one path for all records, not one for quoted and one for others, and `csv-core` is the oracle of the
+//! tests, not the engine. To find those two faults takes a state machine over the original bytes, and one that
+//! finds them knows every field as well: `csv-core` beside it would copy each quoted record and tell nothing new.
+//! A field without escapes is a span of the original bytes, quoted or not.
+
+use std::mem;
+
+use bytes::{Bytes, BytesMut};
+use memchr::memchr2;
+
+use self::scan::Scanner;
+use super::{Position, Record, Step};
+use crate::error::{Error, Result};
+
+mod scan;
+
+pub use self::scan::FIELD_COUNT_MAX;
+
+/// The largest record that can be allowed: spans are 32 bits wide.
+pub const RECORD_BYTES_CAP: usize = 1 << 30;
+
+/// What the carry and the decoded text keep allocated between records. Few records are longer, so that one huge
+/// record does not hold its memory for the rest of the object.
+const BUFFER_KEEP_BYTES: usize = 1 << 20;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How a quote is written inside a quoted field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escape {
+    /// Twice.
+    Doubled,
+    /// After this byte, or twice.
+    Byte(u8),
+}
+
+/// How the text is laid out. The bytes should differ from one another and from CR and LF; where they do not, CR
+/// and LF win over the delimiter, and the delimiter over the quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// Stands between two fields.
+    pub delimiter: u8,
+    /// Stands around a field; `None`: no byte does.
+    pub quote: Option<u8>,
+    /// How a quote is written inside quotes.
+    pub escape: Escape,
+    /// Physical lines before the first record.
+    pub skip_lines: u64,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self { delimiter: b',', quote: Some(b'"'), escape: Escape::Doubled, skip_lines: 0 }
+    }
+}
+
+/// Decodes one object of delimited text.
+#[derive(Debug)]
+pub struct CsvDecoder {
+    scanner: Scanner,
+    record_bytes_max: usize,
+    skip_lines: u64,
+    chunk: Bytes,
+    /// The first byte of the chunk that is neither answered nor carried.
+    at: usize,
+    /// The record so far, where it began in an earlier chunk.
+    carry: Vec<u8>,
+    decoded: Vec<u8>,
+    /// Where the current record begins, or the next one.
+    position: Position,
+    /// A line passed over ended in CR: a line feed that follows is part of that line end.
+    is_after_return: bool,
+    is_answered: bool,
+    is_finished: bool,
+    too_long: Option<TooLong>,
+}
+
+/// A record past the limit: where it begins, and the line of its open quote.
+#[derive(Clone, Copy, Debug)]
+struct TooLong {
+    position: Position,
+    quote_line: Option<u64>,
+}
+
+impl CsvDecoder {
+    /// A decoder for one object in which a record, its line end included, is at most `record_bytes_max` bytes
+    /// long, and in any case at most [`RECORD_BYTES_CAP`].
+    pub fn new(dialect: Dialect, record_bytes_max: usize) -> Self {
+        Self {
+            scanner: Scanner::new(dialect),
+            record_bytes_max: record_bytes_max.min(RECORD_BYTES_CAP),
+            skip_lines: dialect.skip_lines,
+            chunk: Bytes::new(),
+            at: 0,
+            carry: Vec::new(),
+            decoded: Vec::new(),
+            position: Position { line: 1, byte: 0 },
+            is_after_return: false,
+            is_answered: false,
+            is_finished: false,
+            too_long: None,
+        }
+    }
+
+    /// Gives the next chunk. It is due at the start and after [`Step::NeedInput`]; earlier it is right too, but
+    /// copies what is left of the chunk before.
+    pub fn push(&mut self, chunk: Bytes) {
+        if self.too_long.is_some() {
+            return;
+        }
+        let rest = self.chunk.get(self.at..).unwrap_or_default();
+        self.chunk = if rest.is_empty() {
+            chunk
+        } else {
+            let mut joined = BytesMut::with_capacity(rest.len() + chunk.len());
+            joined.extend_from_slice(rest);
+            joined.extend_from_slice(&chunk);
+            joined.freeze()
+        };
+        self.at = 0;
+        self.scanner.forget_chunk();
+    }
+
+    /// Says that no chunk will follow.
+    pub fn finish(&mut self) {
+        self.is_finished = true;
+    }
+
+    /// The next record, or what stands in its way.
+    ///
+    /// # Errors
+    ///
+    /// A record longer than the limit ends the decoding: this step and all that follow give the same error.
+    pub fn step(&mut self) -> Result<Step<'_>> {
+        self.forget_answered();
+        if let Some(too_long) = self.too_long {
+            return Err(too_long.error(self.record_bytes_max));
+        }
+        if self.carry.is_empty() && !self.reach_record() {
+            return Ok(if self.is_finished { Step::End } else { Step::NeedInput });
+        }
+
+        // One byte past the limit tells a record that is too long from one that is not, however large the chunk.
+        let carried = self.carry.len();
+        let room = self.record_bytes_max.saturating_sub(carried) + 1;
+        let begin = self.at;
+        let to = self.chunk.len().min(begin + room);
+        let end = self.scanner.scan(&self.chunk, begin..to, carried);
+        self.at = end.unwrap_or(to);
+        let length = carried + self.at - begin;
+        if carried > 0 || end.is_none() {
+            self.carry_from(begin);
+        }
+
+        if length > self.record_bytes_max {
+            return Err(self.give_up());
+        }
+        if end.is_none() {
+            if !self.is_finished {
+                return Ok(Step::NeedInput);
+            }
+            self.scanner.end(length);
+        }
+        Ok(self.answer(begin))
+    }
+
+    /// Makes room for the next record after one was handed out.
+    fn forget_answered(&mut self) {
+        if mem::take(&mut self.is_answered) {
+            self.scanner.begin();
+            if !self.carry.is_empty() {
+                self.carry.clear();
+                self.carry.shrink_to(BUFFER_KEEP_BYTES);
+            }
+            if !self.decoded.is_empty() {
+                self.decoded.clear();
+                self.decoded.shrink_to(BUFFER_KEEP_BYTES);
+            }
+        }
+    }
+
+    /// Passes over everything in the chunk that belongs to no record; whether a record begins after it.
+    fn reach_record(&mut self) -> bool {
+        if self.position.byte == 0 && !self.pass_mark() {
+            return false;
+        }
+        while let Some(rest) = self.chunk.get(self.at..)
+            && let Some(&first) = rest.first()
+        {
+            if mem::take(&mut self.is_after_return) && first == b'\n' {
+                self.pass(1);
+            } else if first == b'\n' || first == b'\r' {
+                self.pass(1);
+                self.position.line += 1;
+                self.is_after_return = first == b'\r';
+                self.skip_lines = self.skip_lines.saturating_sub(1);
+            } else if self.skip_lines == 0 {
+                return true;
+            } else if let Some(length) = memchr2(b'\r', b'\n', rest) {
+                self.pass(length);
+            } else {
+                self.pass(rest.len());
+            }
+        }
+        false
+    }
+
+    /// Passes over a byte-order mark; `false` while it is not known whether there is one.
+    fn pass_mark(&mut self) -> bool {
+        let start = self.chunk.get(..BYTE_ORDER_MARK.len()).unwrap_or(&self.chunk);
+        if start == BYTE_ORDER_MARK {
+            self.pass(BYTE_ORDER_MARK.len());
+        } else if BYTE_ORDER_MARK.starts_with(start) && !self.is_finished {
+            // The bytes stay in the chunk, and the next push joins them to what it brings.
+            return false;
+        }
+        true
+    }
+
+    fn pass(&mut self, length: usize) {
+        self.at += length;
+        self.position.byte += length as u64;
+    }
+
+    /// Adds what was scanned of the chunk, which is all from `begin` on, to the carry.
+    fn carry_from(&mut self, begin: usize) {
+        let part = self.chunk.get(begin..self.at).unwrap_or_default();
+        reserve(&mut self.carry, part.len(), self.record_bytes_max);
+        self.carry.extend_from_slice(part);
+    }
+
+    /// Notes that the carried record is too long.
+    fn give_up(&mut self) -> Error {
+        let quote_line = self.scanner.open_quote_line().map(|line| self.position.line + line);
+        let too_long = TooLong { position: self.position, quote_line };
+        self.too_long = Some(too_long);
+        self.carry = Vec::new();
+        self.chunk = Bytes::new();
+        self.at = 0;
+        too_long.error(self.record_bytes_max)
+    }
+
+    /// Hands out the scanned record: the carry, or where that is empty the chunk from `begin`.
+    fn answer(&mut self, begin: usize) -> Step<'_> {
+        let raw = match self.carry.as_slice() {
+            [] => self.chunk.get(begin..self.at).unwrap_or_default(),
+            carried => carried,
+        };
+        let position = self.position;
+        self.position.line += 1 + self.scanner.line_end_count();
+        self.position.byte += raw.len() as u64;
+        self.is_answered = true;
+
+        if let Some((malformation, field)) = self.scanner.malformed() {
+            return Step::Malformed { position, raw, malformation, field };
+        }
+        let data = if self.scanner.has_escape() {
+            reserve(&mut self.decoded, raw.len(), self.record_bytes_max);
+            self.decoded.extend_from_slice(raw);
+            self.scanner.unescape(&mut self.decoded);
+            &self.decoded
+        } else {
+            raw
+        };
+        Step::Record(Record { position, raw, data, spans: self.scanner.spans() })
+    }
+}
+
+impl TooLong {
+    fn error(self, record_bytes_max: usize) -> Error {
+        let Position { line, byte } = self.position;
+        let cause = match self.quote_line {
+            Some(quote_line) => format!("the quote opened in line {quote_line} is probably never closed"),
+            None => "the lines probably do not end in CR or LF".to_owned(),
+        };
+        Error::input(format!("record at line {line}, byte {byte} is longer than {record_bytes_max} bytes"))
+            .with_hint(format!(
+                "{cause}; if the record is really that long, give more memory: the limit grows with it"
+            ))
+    }
+}
+
+/// Makes room for `extra` bytes, doubling as `Vec` does but not beyond `bytes_max`.
+fn reserve(buffer: &mut Vec<u8>, extra: usize, bytes_max: usize) {
+    let needed = buffer.len() + extra;
+    if needed > buffer.capacity() {
+        let wanted = (2 * buffer.capacity()).min(bytes_max).max(needed);
+        buffer.reserve_exact(wanted - buffer.len());
+    }
+}

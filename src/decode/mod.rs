@@ -1,0 +1,112 @@
+//! Bytes to records, one file per format.
+//!
+//! A decoder is pushed chunks and pulled records. It knows no clock and no network, and what it answers does
+//! not depend on where the chunks were cut. It repairs nothing: a record that is not well formed comes out as
+//! [`Step::Malformed`], with its bytes.
+
+pub mod csv;
+
+/// Where a record begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Position {
+    /// Physical line of the first byte, from 1.
+    pub line: u64,
+    /// Offset of the first byte in the (decompressed) object, from 0; a byte-order mark counts.
+    pub byte: u64,
+}
+
+/// Where one field's bytes are in the record's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+    /// Whether the field stood in quotes.
+    pub is_quoted: bool,
+}
+
+/// One record: fields as text, borrowed from the decoder until the next step.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Where it begins.
+    pub position: Position,
+    /// Its original bytes with the line terminator that ended it.
+    pub raw: &'a [u8],
+    /// What the spans point into.
+    pub data: &'a [u8],
+    /// One for each field; never empty.
+    pub spans: &'a [Span],
+}
+
+/// One field of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// Its bytes, quotes and escapes removed.
+    pub bytes: &'a [u8],
+    /// Whether it stood in quotes.
+    pub is_quoted: bool,
+}
+
+impl<'a> Record<'a> {
+    /// Number of fields.
+    pub fn field_count(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The field at `index`, if the record has so many.
+    pub fn field(&self, index: usize) -> Option<Field<'a>> {
+        let span = self.spans.get(index)?;
+        let bytes = self.data.get(span.start as usize..span.end as usize)?;
+        Some(Field { bytes, is_quoted: span.is_quoted })
+    }
+
+    /// All fields in order.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + '_ {
+        (0..self.spans.len()).filter_map(|index| self.field(index))
+    }
+}
+
+/// Why a record is not well formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformation {
+    /// The object ends inside a quoted field.
+    UnterminatedQuote,
+    /// Something other than a delimiter or the end of the record follows a closing quote.
+    TextAfterQuote,
+    /// The record has more fields than any table could take.
+    TooManyFields,
+}
+
+impl Malformation {
+    /// The reason as it stands in the errors file.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::UnterminatedQuote => "a quoted field is never closed",
+            Self::TextAfterQuote => "text after a closing quote",
+            Self::TooManyFields => "too many fields",
+        }
+    }
+}
+
+/// What a decoder has to say next.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// A record.
+    Record(Record<'a>),
+    /// Bytes that form no record; `field` counts from 0.
+    Malformed {
+        /// Where they begin.
+        position: Position,
+        /// The bytes, terminator included.
+        raw: &'a [u8],
+        /// What is wrong.
+        malformation: Malformation,
+        /// The field in which it is.
+        field: usize,
+    },
+    /// Push the next chunk, or finish.
+    NeedInput,
+    /// Nothing more will come.
+    End,
+}

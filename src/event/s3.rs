@@ -1,0 +1,94 @@
+//! S3 notification records (S3 user guide, "Event message structure", major version 2).
+
+use percent_encoding::percent_decode;
+use serde_json::Value;
+
+use super::{Batch, Ignored};
+use crate::error::{Error, Result};
+use crate::object::{ObjectRef, ObjectVersion, Request, Sequencer};
+
+/// Whether a record is an S3 notification; S3-compatible stores write other sources, all have `s3`.
+pub(super) fn is_record(record: &Value) -> bool {
+    record.get("s3").is_some_and(Value::is_object)
+}
+
+pub(super) fn records(records: &[Value]) -> Result<Batch> {
+    let mut batch = Batch::default();
+    for record in records {
+        one(record, &mut batch)?;
+    }
+    Ok(batch)
+}
+
+fn one(record: &Value, batch: &mut Batch) -> Result<()> {
+    let bucket = record.pointer("/s3/bucket/name").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let bucket = bucket.ok_or_else(|| Error::input("read the S3 record: `s3.bucket.name` is missing"))?;
+    let raw_key = record.pointer("/s3/object/key").and_then(Value::as_str).filter(|key| !key.is_empty());
+    let raw_key = raw_key.ok_or_else(|| Error::input("read the S3 record: `s3.object.key` is missing"))?;
+    let key = decode_key(raw_key)?;
+    let object = record.pointer("/s3/object");
+    let size = object.and_then(|object| object.get("size")).and_then(Value::as_u64);
+
+    let event_name = record.get("eventName").and_then(Value::as_str).unwrap_or("ObjectCreated:Put");
+    let event_name = event_name.strip_prefix("s3:").unwrap_or(event_name);
+    if !event_name.starts_with("ObjectCreated:") {
+        batch.ignored.push(Ignored { key, reason: format!("`{event_name}` creates no object") });
+        return Ok(());
+    }
+    if key.ends_with('/') && size.unwrap_or(0) == 0 {
+        batch.ignored.push(Ignored { key, reason: "a folder marker (key ends in `/`, size 0)".to_owned() });
+        return Ok(());
+    }
+
+    let member = |name: &str| object.and_then(|object| object.get(name)).and_then(Value::as_str);
+    batch.requests.push(Request {
+        object: ObjectRef { bucket: bucket.to_owned(), key },
+        version: ObjectVersion {
+            version_id: member("versionId").filter(|id| !id.is_empty() && *id != "null").map(str::to_owned),
+            etag: member("eTag")
+                .map(|etag| etag.trim_matches('"').to_owned())
+                .filter(|etag| !etag.is_empty()),
+            size,
+            last_modified_ms: None,
+        },
+        sequencer: member("sequencer").and_then(Sequencer::canonical),
+        event_time_ms: record.get("eventTime").and_then(Value::as_str).and_then(instant_ms),
+        is_manual: false,
+        force: false,
+        dry_run: false,
+    });
+    Ok(())
+}
+
+/// Keys in S3 notifications are form-urlencoded: `+` is a space, the rest percent-encoded UTF-8.
+fn decode_key(raw: &str) -> Result<String> {
+    let spaced = raw.replace('+', " ");
+    percent_decode(spaced.as_bytes()).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| {
+        Error::input(format!("decode the object key `{raw}`: it is not UTF-8"))
+            .with_hint("S3 keys are UTF-8; send the key form-urlencoded, as S3 does")
+    })
+}
+
+fn instant_ms(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode_key;
+
+    #[test]
+    fn keys_decode_as_forms_do() {
+        for (raw, key) in [
+            ("red+flower.jpg", "red flower.jpg"),
+            ("a%2Bb.csv", "a+b.csv"),
+            ("in%2F%E6%97%A5%E6%9C%AC+1.csv", "in/日本 1.csv"),
+            ("100%25.csv", "100%.csv"),
+            ("test%2Fkey", "test/key"),
+            ("plain/key.csv", "plain/key.csv"),
+        ] {
+            assert_eq!(decode_key(raw).expect("UTF-8"), key);
+        }
+        assert!(decode_key("%FF.csv").is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! The statements that make the two tables, and the rights a loader needs.
+
+use super::Ledger;
+use crate::table::{TableName, quote};
+
+/// Creates both tables, where they are missing.
+pub fn statements(ledger: &Ledger) -> Vec<String> {
+    vec![
+        format!(
+            "CREATE TABLE IF NOT EXISTS {} (\
+             bucket text NOT NULL, object_key text NOT NULL, version text NOT NULL, table_name text NOT NULL, \
+             attempt int4 NOT NULL, version_id text, etag text, sequencer text, status text NOT NULL, reason text, \
+             row_count int8, inserted_count int8, updated_count int8, unchanged_count int8, reject_count int8, \
+             duplicate_count int8, byte_count int8, write_path text, atomic bool, plan_hash text, request_id text, \
+             event_time timestamptz, started_at timestamptz, finished_at timestamptz, duration_ms int8, lag_ms int8, \
+             phases text, rejects text, error_class text, error_code text, error_message text, hint text, \
+             next_offset int8, next_record int8, \
+             PRIMARY KEY (bucket, object_key, version, table_name, attempt))",
+            ledger.ledger.quoted()
+        ),
+        format!(
+            "CREATE TABLE IF NOT EXISTS {} (\
+             bucket text NOT NULL, object_key text NOT NULL, table_name text NOT NULL, \
+             sequencer text COLLATE \"C\", version_id text, etag text, last_modified_ms int8, \
+             is_sequenced bool NOT NULL DEFAULT true, owner text, lease_until timestamptz, \
+             claimed_at timestamptz, loaded_at timestamptz, \
+             PRIMARY KEY (bucket, object_key, table_name))",
+            ledger.fence.quoted()
+        ),
+    ]
+}
+
+/// What the loader's user must be allowed.
+pub fn grants(ledger: &Ledger, tables: &[TableName], user: &str) -> Vec<String> {
+    let user = quote(user);
+    let mut schemas: Vec<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
+    schemas.push(&ledger.ledger.schema);
+    schemas.sort_unstable();
+    schemas.dedup();
+    let mut grants: Vec<String> =
+        schemas.iter().map(|schema| format!("GRANT USAGE ON SCHEMA {} TO {user}", quote(schema))).collect();
+    let written = tables.iter().chain([&ledger.ledger, &ledger.fence]);
+    grants
+        .extend(written.map(|table| format!("GRANT SELECT, INSERT, UPDATE ON {} TO {user}", table.quoted())));
+    grants
+}

@@ -1,0 +1,357 @@
+//! Claim, finish, history; and the fence that keeps older versions out.
+//!
+//! Two tables. The ledger is history: one row for each load (bucket, key, version or ETag, table, attempt). The
+//! fence, key (bucket, key, table), is the claim and remembers what was read last. On PostgreSQL the claim is
+//! the fence row, locked in the load's own transaction: it dies with the connection, and fence, ledger and rows
+//! commit together.
+
+use serde_json::Value;
+
+use crate::database::{Parameter, Row, Session, Type};
+use crate::error::{Error, Result};
+use crate::object::{ObjectVersion, Request};
+use crate::report::{Report, Status};
+use crate::table::TableName;
+
+mod ddl;
+mod history;
+
+pub use ddl::{grants, statements};
+pub use history::{Entry, Filter, history};
+
+/// Other writers of the same history may take the number first; each try looks again.
+const ATTEMPT_TRIES_MAX: u32 = 8;
+
+/// The two tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// History.
+    pub ledger: TableName,
+    /// Claims.
+    pub fence: TableName,
+}
+
+impl Ledger {
+    /// The ledger called `name` and the fence beside it.
+    pub fn new(name: &str) -> Result<Self> {
+        let ledger = TableName::parse(name)?;
+        let stem = ledger.name.strip_suffix("_ledger").unwrap_or(&ledger.name);
+        let fence = TableName { schema: ledger.schema.clone(), name: format!("{stem}_fence") };
+        Ok(Self { ledger, fence })
+    }
+}
+
+/// What a claim found.
+#[derive(Debug)]
+pub enum Claim {
+    /// Nobody has loaded this version, nor a newer one: go on.
+    Fresh(Held),
+    /// This version has been loaded.
+    AlreadyLoaded,
+    /// A newer one has.
+    Superseded(String),
+    /// It failed before, under the same plan: the recorded error.
+    Failed(Error),
+}
+
+/// A fence row that is locked until the transaction ends.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// `Last-Modified` of what was read last, when that came without a sequencer: what is older must not pass.
+    read_without_sequencer_ms: Option<i64>,
+    read_etag: Option<String>,
+}
+
+impl Held {
+    /// Whether the version that was opened is older than what is in the table already.
+    pub fn is_passed_by(&self, opened: &ObjectVersion, force: bool) -> bool {
+        let (Some(read), Some(opened_ms)) = (self.read_without_sequencer_ms, opened.last_modified_ms) else {
+            return false;
+        };
+        !force && opened_ms < read && opened.etag != self.read_etag
+    }
+}
+
+impl Ledger {
+    /// Locks the fence row in the open transaction and decides what the request comes to.
+    ///
+    /// # Errors
+    /// `Transient` when another load holds the row; whatever the server says otherwise.
+    pub async fn claim(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &TableName,
+        plan_hash: &str,
+    ) -> Result<Claim> {
+        let row = self.lock(session, request, table).await?;
+        let held = Held {
+            read_without_sequencer_ms: row.get::<_, Option<i64>>("unsequenced_ms"),
+            read_etag: row.get("etag"),
+        };
+        if request.force {
+            return Ok(Claim::Fresh(held));
+        }
+        if let Some(decided) = decide(&row, request) {
+            return Ok(decided);
+        }
+        if !request.is_manual {
+            if let Some(error) = self.failed_before(session, request, table, plan_hash).await? {
+                return Ok(Claim::Failed(error));
+            }
+        }
+        Ok(Claim::Fresh(held))
+    }
+
+    async fn lock(&self, session: &mut Session, request: &Request, table: &TableName) -> Result<Row> {
+        let name = table.to_string();
+        let sql = format!(
+            "INSERT INTO {} AS held (bucket, object_key, table_name, claimed_at) VALUES ($1, $2, $3, now()) \
+             ON CONFLICT (bucket, object_key, table_name) DO UPDATE SET claimed_at = excluded.claimed_at \
+             RETURNING sequencer, version_id, etag, last_modified_ms, loaded_at IS NOT NULL AS is_loaded, \
+             CASE WHEN is_sequenced THEN NULL ELSE last_modified_ms END AS unsequenced_ms",
+            self.fence.quoted()
+        );
+        let values: [Parameter<'_>; 3] =
+            [(&request.object.bucket, Type::TEXT), (&request.object.key, Type::TEXT), (&name, Type::TEXT)];
+        let rows = session.query(&sql, &values, "claim the object").await.map_err(|error| {
+            if error.code() == Some("55P03") {
+                return error.with_hint("another load of this object is at work; try again when it is done");
+            }
+            error
+        })?;
+        rows.into_iter().next().ok_or_else(|| Error::bug("claim the object: the server returned no row"))
+    }
+
+    /// The verdict about this version under this plan, if the last word about it was a failure for good.
+    async fn failed_before(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &TableName,
+        plan_hash: &str,
+    ) -> Result<Option<Error>> {
+        let Some(version) = request.version.identity() else { return Ok(None) };
+        let name = table.to_string();
+        let sql = format!(
+            "SELECT status, plan_hash, error_code, error_message, hint FROM {} \
+             WHERE bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4 \
+             AND status IN ('loaded', 'failed') AND (status = 'loaded' OR error_class = 'Input') \
+             ORDER BY attempt DESC LIMIT 1",
+            self.ledger.quoted()
+        );
+        let values: [Parameter<'_>; 4] = [
+            (&request.object.bucket, Type::TEXT),
+            (&request.object.key, Type::TEXT),
+            (&version, Type::TEXT),
+            (&name, Type::TEXT),
+        ];
+        let rows = session.query(&sql, &values, "look up earlier attempts").await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        if row.get::<_, String>("status") != Status::Failed.name()
+            || row.get::<_, Option<String>>("plan_hash").as_deref() != Some(plan_hash)
+        {
+            return Ok(None);
+        }
+        let message = row.get::<_, Option<String>>("error_message").unwrap_or_default();
+        let mut error = Error::input(format!("failed before, under the same settings: {message}"));
+        if let Some(code) = row.get::<_, Option<String>>("error_code") {
+            error = error.with_code(code);
+        }
+        if let Some(hint) = row.get::<_, Option<String>>("hint") {
+            error = error.with_hint(hint);
+        }
+        Ok(Some(error))
+    }
+
+    /// Moves the fence to what was read; the last comparison before COMMIT.
+    ///
+    /// Answers whether it moved: it does not when a newer sequencer got there first.
+    pub async fn raise(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &TableName,
+        read: &ObjectVersion,
+    ) -> Result<bool> {
+        let name = table.to_string();
+        let sequencer = request.sequencer.as_ref().map(|sequencer| sequencer.as_str());
+        let is_sequenced = sequencer.is_some();
+        let sql = format!(
+            "UPDATE {} SET sequencer = greatest(sequencer, $4 COLLATE \"C\"), version_id = $5, etag = $6, \
+             last_modified_ms = $7, is_sequenced = $8, loaded_at = now() \
+             WHERE bucket = $1 AND object_key = $2 AND table_name = $3 \
+             AND ($9 OR $4 IS NULL OR sequencer IS NULL OR sequencer <= $4 COLLATE \"C\") RETURNING true",
+            self.fence.quoted()
+        );
+        let values: [Parameter<'_>; 9] = [
+            (&request.object.bucket, Type::TEXT),
+            (&request.object.key, Type::TEXT),
+            (&name, Type::TEXT),
+            (&sequencer, Type::TEXT),
+            (&read.version_id, Type::TEXT),
+            (&read.etag, Type::TEXT),
+            (&read.last_modified_ms, Type::INT8),
+            (&is_sequenced, Type::BOOL),
+            (&request.force, Type::BOOL),
+        ];
+        Ok(!session.query(&sql, &values, "raise the fence").await?.is_empty())
+    }
+
+    /// Adds a line to the history.
+    pub async fn record(&self, session: &mut Session, line: &Line<'_>) -> Result<()> {
+        let sql = format!(
+            "INSERT INTO {ledger} (bucket, object_key, version, table_name, attempt, version_id, etag, sequencer, status, reason, \
+             row_count, inserted_count, updated_count, unchanged_count, reject_count, duplicate_count, byte_count, \
+             write_path, atomic, plan_hash, request_id, event_time, started_at, duration_ms, lag_ms, phases, rejects, \
+             error_class, error_code, error_message, hint, finished_at) \
+             SELECT $1, $2, $3, $4, \
+             coalesce((SELECT max(attempt) FROM {ledger} WHERE bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4), 0) + 1, \
+             $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+             to_timestamp($21 / 1000.0), to_timestamp($22 / 1000.0), $23, $24, $25, $26, $27, $28, $29, $30, clock_timestamp() \
+             ON CONFLICT DO NOTHING RETURNING true",
+            ledger = self.ledger.quoted()
+        );
+        let report = line.report;
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let version = line.version.identity().unwrap_or("");
+        let table = report.table.as_deref().unwrap_or("");
+        let counts = [
+            Some(number(report.row_count)),
+            report.inserted_count.map(number),
+            report.updated_count.map(number),
+            Some(number(report.unchanged_count)),
+            Some(number(report.reject_count)),
+            Some(number(report.duplicate_count)),
+            Some(number(report.byte_count)),
+        ];
+        let phases = serde_json::to_value(report.phases).unwrap_or(Value::Null).to_string();
+        let error = report.error.as_ref();
+        let class = error.map(|error| error.class.name());
+        let code = error.and_then(|error| error.code.as_deref());
+        let message = error.map(|error| error.message.as_str());
+        let hint = error.and_then(|error| error.hint.as_deref());
+        let duration = number(report.duration_ms);
+        let values: [Parameter<'_>; 30] = [
+            (&report.bucket, Type::TEXT),
+            (&report.key, Type::TEXT),
+            (&version, Type::TEXT),
+            (&table, Type::TEXT),
+            (&line.version.version_id, Type::TEXT),
+            (&line.version.etag, Type::TEXT),
+            (&report.sequencer, Type::TEXT),
+            (&line.status_name, Type::TEXT),
+            (&report.reason, Type::TEXT),
+            (&counts[0], Type::INT8),
+            (&counts[1], Type::INT8),
+            (&counts[2], Type::INT8),
+            (&counts[3], Type::INT8),
+            (&counts[4], Type::INT8),
+            (&counts[5], Type::INT8),
+            (&counts[6], Type::INT8),
+            (&report.write_path, Type::TEXT),
+            (&report.atomic, Type::BOOL),
+            (&line.plan_hash, Type::TEXT),
+            (&line.request_id, Type::TEXT),
+            (&line.event_time_ms, Type::INT8),
+            (&line.started_ms, Type::INT8),
+            (&duration, Type::INT8),
+            (&report.lag_ms, Type::INT8),
+            (&phases, Type::TEXT),
+            (&report.rejects, Type::TEXT),
+            (&class, Type::TEXT),
+            (&code, Type::TEXT),
+            (&message, Type::TEXT),
+            (&hint, Type::TEXT),
+        ];
+        for _ in 0..ATTEMPT_TRIES_MAX {
+            if !session.query(&sql, &values, "write the ledger").await?.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(Error::transient("write the ledger: other loads of this object keep taking the attempt's number"))
+    }
+
+    /// Creates both tables where they are missing.
+    ///
+    /// # Errors
+    /// `Config` with the statements in the hint, when the user may not create them.
+    pub async fn create(&self, session: &mut Session) -> Result<()> {
+        let sql = "SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL";
+        let (ledger, fence) = (self.ledger.quoted(), self.fence.quoted());
+        let values: [Parameter<'_>; 2] = [(&ledger, Type::TEXT), (&fence, Type::TEXT)];
+        for _ in 0..ATTEMPT_TRIES_MAX {
+            let rows = session.query(sql, &values, "look for the ledger").await?;
+            if rows.first().is_some_and(|row| row.get(0)) {
+                return Ok(());
+            }
+            match session.create(&statements(self).join(";\n")).await {
+                Ok(()) => return Ok(()),
+                // Another cold start creates them at this moment: CREATE IF NOT EXISTS is not atomic.
+                Err(error) if matches!(error.code(), Some("23505" | "42P07" | "XX000" | "40P01")) => {}
+                Err(error) => {
+                    let hint = format!(
+                        "run as the table owner: {}; or set `ledger: off` (HOLOLOAD_LEDGER=off) to do without",
+                        statements(self).join("; ")
+                    );
+                    return Err(error.reclassed(crate::error::Class::Config).with_hint(hint));
+                }
+            }
+        }
+        Err(Error::transient("create the ledger: other loads keep creating it at the same time"))
+    }
+}
+
+/// What is written into the history.
+pub struct Line<'a> {
+    /// Counts, phases, error.
+    pub report: &'a Report,
+    /// The status, which the report may not have yet.
+    pub status_name: &'static str,
+    /// What was read, or meant.
+    pub version: &'a ObjectVersion,
+    /// Settings and table.
+    pub plan_hash: Option<&'a str>,
+    /// Of the invocation.
+    pub request_id: Option<&'a str>,
+    /// When the object was put.
+    pub event_time_ms: Option<i64>,
+    /// When this load began.
+    pub started_ms: i64,
+}
+
+/// Compares a request with what the fence remembers.
+fn decide(row: &Row, request: &Request) -> Option<Claim> {
+    if !row.get::<_, bool>("is_loaded") {
+        return None;
+    }
+    let etag: Option<String> = row.get("etag");
+    let version_id: Option<String> = row.get("version_id");
+    let is_sequenced = row.get::<_, Option<i64>>("unsequenced_ms").is_none();
+    let is_same_content = etag.is_some() && etag == request.version.etag;
+    let is_same_version = is_same_content
+        && (version_id == request.version.version_id
+            || version_id.is_none()
+            || request.version.version_id.is_none());
+    let fence = row.get::<_, Option<String>>("sequencer");
+    match (&fence, &request.sequencer) {
+        (Some(fence), Some(own)) if own.as_str() < fence.as_str() => {
+            Some(Claim::Superseded("a newer version has been loaded".to_owned()))
+        }
+        (Some(fence), Some(own)) if own.as_str() == fence.as_str() => {
+            if is_same_content || request.version.etag.is_none() || etag.is_none() {
+                return Some(Claim::AlreadyLoaded);
+            }
+            Some(Claim::Superseded("another version has been loaded since, by request".to_owned()))
+        }
+        (_, Some(_)) if !is_sequenced && is_same_version => Some(Claim::AlreadyLoaded),
+        (_, Some(_)) => None,
+        (_, None) if is_same_version => Some(Claim::AlreadyLoaded),
+        (_, None) => {
+            let read: Option<i64> = row.get("last_modified_ms");
+            let is_older = read.zip(request.version.last_modified_ms).is_some_and(|(read, own)| own < read);
+            is_older
+                .then(|| Claim::Superseded("a version that was modified later has been loaded".to_owned()))
+        }
+    }
+}

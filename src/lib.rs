@@ -1,0 +1,26 @@
+//! `holoload` loads objects from Amazon S3 into Alibaba Cloud Hologres, or any PostgreSQL, the moment they arrive.
+//!
+//! The rooms, and what may use what, are listed in `docs/design.md`; `tests/tidy.rs` holds them to it.
+
+pub mod aws;
+pub mod context;
+pub mod database;
+pub mod decode;
+pub mod error;
+pub mod event;
+pub mod handler;
+pub mod ledger;
+pub mod load;
+pub mod object;
+pub mod plan;
+pub mod reject;
+pub mod report;
+pub mod row;
+pub mod settings;
+pub mod sink;
+pub mod table;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "lambda")]
+pub mod lambda;

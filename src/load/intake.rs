@@ -1,0 +1,265 @@
+//! Records into rows: the loop that every byte of every object passes through. It knows no database and no
+//! network; it stops when it wants more bytes or when a batch is full.
+
+use bytes::Bytes;
+
+use crate::decode::csv::CsvDecoder;
+use crate::decode::{Malformation, Position, Record, Step};
+use crate::error::{Error, Result};
+use crate::plan::{First, Layout, Limits, PERCENT_FROM_ROWS, Plan};
+use crate::reject::{Reject, Rejects};
+use crate::row::{Encoder, Refusal, Rules, Slot};
+use crate::sink::{Batch, Refused};
+
+/// Why the loop stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    NeedInput,
+    BatchFull,
+    End,
+}
+
+/// The decoder, the encoder once the first record is known, and what was counted.
+pub(super) struct Intake<'a> {
+    plan: &'a Plan,
+    zone: jiff::tz::TimeZone,
+    limits: Limits,
+    decoder: CsvDecoder,
+    encoder: Option<(Encoder, Layout)>,
+    pub(super) rejects: Rejects,
+    pub(super) row_count: u64,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(plan: &'a Plan, zone: &jiff::tz::TimeZone, limits: Limits) -> Self {
+        Self {
+            plan,
+            zone: zone.clone(),
+            limits,
+            decoder: CsvDecoder::new(plan.route.dialect, limits.record_bytes_max),
+            encoder: None,
+            rejects: Rejects::new(limits.reject_bytes_max),
+            row_count: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, chunk: Bytes) {
+        self.decoder.push(chunk);
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.decoder.finish();
+    }
+
+    /// Which field goes where, once the first record has said so.
+    pub(super) fn layout(&self) -> Option<&Layout> {
+        self.encoder.as_ref().map(|(_, layout)| layout)
+    }
+
+    /// Decodes and encodes until the batch is full or bytes run out.
+    pub(super) fn advance(&mut self, batch: &mut Batch) -> Result<Pause> {
+        loop {
+            if batch.len() >= self.limits.batch_rows_max || batch.byte_count() >= self.limits.batch_bytes_max
+            {
+                return Ok(Pause::BatchFull);
+            }
+            match self.decoder.step()? {
+                Step::NeedInput => return Ok(Pause::NeedInput),
+                Step::End => return Ok(Pause::End),
+                Step::Record(record) => match &self.encoder {
+                    Some((encoder, layout)) => {
+                        self.row_count += 1;
+                        let row = Row { encoder, layout, record };
+                        row.take(self.plan, batch, &mut self.rejects)?;
+                    }
+                    None => {
+                        let opened = Opened::by(self.plan, &record, &self.zone, &mut self.rejects)?;
+                        let (encoder, layout) = self.encoder.insert(opened.encoder_and_layout);
+                        if opened.is_data {
+                            self.row_count += 1;
+                            Row { encoder, layout, record }.take(self.plan, batch, &mut self.rejects)?;
+                        }
+                    }
+                },
+                Step::Malformed { position, raw, malformation, field } => {
+                    self.row_count += 1;
+                    let columns = self.encoder.as_ref().map(|(_, layout)| layout);
+                    malformed(self.plan, columns, &mut self.rejects, position, raw, malformation, field)?;
+                }
+            }
+        }
+    }
+
+    /// Keeps a row that the server refused.
+    pub(super) fn refuse(&mut self, batch: &Batch, refused: &Refused) -> Result<()> {
+        let (row, raw) =
+            batch.row(refused.row).ok_or_else(|| Error::bug("find a refused row in its batch"))?;
+        let code = refused.code.as_deref();
+        let reason = match code {
+            Some(code) => format!("refused by the server ({code})"),
+            None => "refused by the server".to_owned(),
+        };
+        let reject = Reject {
+            position: row.position,
+            raw,
+            column: None,
+            reason: &reason,
+            code,
+            server_text: Some(&refused.server_text),
+        };
+        keep(self.plan, &mut self.rejects, &reject)
+    }
+
+    /// How many more bad rows are put up with.
+    pub(super) fn rejects_left(&self) -> u64 {
+        self.plan.route.bad_rows_max.saturating_sub(self.rejects.count())
+    }
+
+    /// The verdict at the end: a share of bad rows that is too large, or nothing but bad rows.
+    pub(super) fn verdict(&self) -> Result<()> {
+        let (bad, all) = (self.rejects.count(), self.row_count);
+        if bad > 0 && bad == all {
+            return Err(too_many(self.plan, &self.rejects, format!("every row is bad ({bad} of {all})")));
+        }
+        // Row counts are far below 2^52, where f64 is exact.
+        #[expect(clippy::cast_precision_loss, reason = "counts of rows are far below 2^52")]
+        let percent = bad as f64 * 100.0 / (all.max(1)) as f64;
+        let percent_max = self.plan.route.bad_rows_max_percent;
+        if all >= PERCENT_FROM_ROWS && percent > percent_max {
+            let what = format!("{bad} of {all} rows are bad, more than {percent_max} %");
+            return Err(too_many(self.plan, &self.rejects, what));
+        }
+        Ok(())
+    }
+}
+
+struct Opened {
+    encoder_and_layout: (Encoder, Layout),
+    is_data: bool,
+}
+
+impl Opened {
+    fn by(
+        plan: &Plan,
+        record: &Record<'_>,
+        zone: &jiff::tz::TimeZone,
+        rejects: &mut Rejects,
+    ) -> Result<Self> {
+        let (layout, is_data) = match plan.first_record(record)? {
+            First::Header(layout) => (layout, false),
+            First::Data(layout) => (layout, true),
+        };
+        let slots = layout.slots.iter().enumerate().filter_map(|(at, slot)| {
+            let column = plan.table.columns.get(slot.column)?;
+            Some(Slot {
+                kind: column.kind,
+                not_null: column.not_null,
+                field: slot.field,
+                is_key: at < layout.key_count,
+            })
+        });
+        let rules = Rules { null_string: plan.route.null_string.clone().into_bytes(), zone: zone.clone() };
+        let encoder = Encoder::new(rules, slots.collect(), layout.field_count);
+        let is_decided = plan.route.header == crate::plan::HeaderRule::Absent;
+        if is_data && !is_decided && !encoder.types_cleanly(record) {
+            return Err(plan.neither(record));
+        }
+        let skipped = plan.route.dialect.skip_lines;
+        rejects.set_header(skipped, if is_data { b"" } else { record.raw });
+        Ok(Self { encoder_and_layout: (encoder, layout), is_data })
+    }
+}
+
+struct Row<'r> {
+    encoder: &'r Encoder,
+    layout: &'r Layout,
+    record: Record<'r>,
+}
+
+impl Row<'_> {
+    fn take(&self, plan: &Plan, batch: &mut Batch, rejects: &mut Rejects) -> Result<()> {
+        let start = batch.buffer().len();
+        match self.encoder.encode(&self.record, batch.buffer()) {
+            Ok(key_len) => {
+                batch.push(start, key_len, self.record.position, self.record.raw);
+                Ok(())
+            }
+            Err(refusal) => self.reject(plan, rejects, &refusal),
+        }
+    }
+
+    #[cold]
+    fn reject(&self, plan: &Plan, rejects: &mut Rejects, refusal: &Refusal) -> Result<()> {
+        let slot = refusal.slot.and_then(|slot| self.layout.slots.get(slot));
+        let column = slot.and_then(|slot| plan.table.columns.get(slot.column));
+        let reason = refusal.reason.to_string();
+        let reject = Reject {
+            position: self.record.position,
+            raw: self.record.raw,
+            column: column.map(|column| column.name.as_str()),
+            reason: &reason,
+            code: None,
+            server_text: None,
+        };
+        keep(plan, rejects, &reject)
+    }
+}
+
+fn malformed(
+    plan: &Plan,
+    layout: Option<&Layout>,
+    rejects: &mut Rejects,
+    position: Position,
+    raw: &[u8],
+    malformation: Malformation,
+    field: usize,
+) -> Result<()> {
+    let Some(layout) = layout else {
+        return Err(Error::input(format!(
+            "the first row (line {}, byte {}) is not well formed: {}",
+            position.line,
+            position.byte,
+            malformation.reason()
+        ))
+        .with_hint("look at its quotes; `parse: {quote: \"\"}` reads a file that has none"));
+    };
+    let slot = layout.slots.iter().find(|slot| slot.field == field);
+    let column = slot.and_then(|slot| plan.table.columns.get(slot.column));
+    let reject = Reject {
+        position,
+        raw,
+        column: column.map(|column| column.name.as_str()),
+        reason: malformation.reason(),
+        code: None,
+        server_text: None,
+    };
+    keep(plan, rejects, &reject)
+}
+
+fn keep(plan: &Plan, rejects: &mut Rejects, reject: &Reject<'_>) -> Result<()> {
+    rejects.push(reject)?;
+    let max = plan.route.bad_rows_max;
+    if rejects.count() <= max {
+        return Ok(());
+    }
+    let what = match max {
+        0 => "a bad row, and none is put up with".to_owned(),
+        max => format!("more than {max} bad rows"),
+    };
+    Err(too_many(plan, rejects, what))
+}
+
+#[cold]
+fn too_many(plan: &Plan, rejects: &Rejects, what: String) -> Error {
+    let first = rejects.sample().first().map(|sample| {
+        let column = sample.column.as_ref().map(|column| format!(", column `{column}`")).unwrap_or_default();
+        format!(": line {}, byte {}{column}: {}", sample.line, sample.byte, sample.reason)
+    });
+    let error = Error::input(format!("{what}{}", first.unwrap_or_default()));
+    if plan.route.bad_rows_max == 0 {
+        return error.with_hint(
+            "fix the row; or set HOLOLOAD_REJECTS (`rejects:`), and bad rows are kept there while the others load",
+        );
+    }
+    error.with_hint("nothing was loaded: fix the rows in the object and put it again, or raise `bad_rows`")
+}

@@ -1,0 +1,457 @@
+//! The one loop: claim, open, read, write, finish; what is durable when, and what every failure comes to.
+//!
+//! On PostgreSQL everything between claim and commit is one transaction: the fence row is locked first, rows go
+//! in batch by batch, then the rejects are written, then fence and ledger, then COMMIT. Whatever ends a load
+//! early closes the connection and waits until it is gone, so that nothing of it can become durable later.
+
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+
+use crate::context::Context;
+use crate::error::{Class, Error, Result};
+use crate::ledger::{Claim, Held, Ledger, Line};
+use crate::object::body::{ObjectBody, current_version};
+use crate::object::{ObjectVersion, Request};
+use crate::plan::{Destination, Plan, Route};
+use crate::reject::Rejects;
+use crate::report::{Report, Status};
+
+mod intake;
+mod stream;
+
+use stream::Stream;
+
+/// Further attempts after a Transient error, inside one invocation.
+const RETRY_MAX: u32 = 3;
+/// The first pause before such an attempt, doubled each time, with up to half of it added at random.
+const RETRY_PAUSE_MS: u64 = 200;
+/// How long a claim waits for another load of the same object; small objects are done by then.
+const CLAIM_WAIT_MS: u64 = 5_000;
+/// How long a statement waits for rows that another load has locked.
+const LOCK_WAIT_MS: u64 = 60_000;
+/// Statement timeout where no deadline gives one.
+const STATEMENT_TIMEOUT_MS: u64 = 8 * 3_600_000;
+/// Kept back of an invocation's time for rolling back and answering: a twentieth, within these bounds.
+const EXIT_MARGIN_MIN_MS: u64 = 300;
+/// See above.
+const EXIT_MARGIN_MAX_MS: u64 = 5_000;
+/// A certificate that ends sooner is worth a warning.
+const CERTIFICATE_WARNING_DAYS: i64 = 30;
+
+/// What the door knows of this invocation.
+#[derive(Clone, Copy, Default)]
+pub struct Invocation<'a> {
+    /// When it will be cut off.
+    pub deadline: Option<Instant>,
+    /// Its id, for the ledger.
+    pub request_id: Option<&'a str>,
+    /// Called with bytes read and rows seen, now and then.
+    pub progress: Option<&'a (dyn Fn(u64, u64) + Send + Sync)>,
+}
+
+impl Invocation<'_> {
+    /// Time left, the margin for the exit taken off.
+    fn remaining(&self) -> Option<Duration> {
+        let left = self.deadline?.saturating_duration_since(Instant::now());
+        let margin = (left / 20)
+            .clamp(Duration::from_millis(EXIT_MARGIN_MIN_MS), Duration::from_millis(EXIT_MARGIN_MAX_MS));
+        Some(left.saturating_sub(margin))
+    }
+
+    fn statement_ms(&self) -> u64 {
+        let remaining = self.remaining().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        remaining.unwrap_or(STATEMENT_TIMEOUT_MS).clamp(1, STATEMENT_TIMEOUT_MS)
+    }
+}
+
+/// Loads one object; whatever happens becomes part of the report.
+pub async fn load(context: &mut Context, request: &Request, invocation: &Invocation<'_>) -> Report {
+    let started = Instant::now();
+    let started_at = jiff::Timestamp::now();
+    let mut report = Report::new(request, started_at);
+    report.warnings.clone_from(&context.warnings);
+    let mut trace = Trace { version: request.version.clone(), plan_hash: None, is_recorded: false };
+
+    let outcome = attempts(context, request, invocation, &mut report, &mut trace).await;
+    if let Err(error) = &outcome {
+        // Nothing of a failed load may outlive it, least of all a transaction.
+        context.discard().await;
+        report.fail(error);
+    }
+    report.duration_ms = elapsed_ms(started);
+    let may_reach_database = outcome.as_ref().err().is_none_or(|error| error.class() != Class::Access);
+    if !trace.is_recorded && may_reach_database && !request.dry_run {
+        let line =
+            HistoryLine { request, invocation, trace: &trace, started_ms: started_at.as_millisecond() };
+        if let Err(error) = line.write(context, &report).await {
+            context.discard().await;
+            report.warnings.push(format!("the ledger could not be written: {error}"));
+        }
+    }
+    report
+}
+
+/// What is known of a load beside its report.
+struct Trace {
+    version: ObjectVersion,
+    plan_hash: Option<String>,
+    is_recorded: bool,
+}
+
+async fn attempts(
+    context: &mut Context,
+    request: &Request,
+    invocation: &Invocation<'_>,
+    report: &mut Report,
+    trace: &mut Trace,
+) -> Result<()> {
+    let mut retried = 0;
+    loop {
+        let error = match bounded(context, request, invocation, report, trace).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        context.discard().await;
+        if settle(context, request, &error, report).await? {
+            return Ok(());
+        }
+        // A changed table shows as a missing column or table; what is known of it has gone with the connection.
+        let is_stale = matches!(error.code(), Some("42703" | "42P01")) && report.row_count > 0;
+        if is_stale {
+            context.forget_ledger();
+        }
+        let pause = retry_pause(retried);
+        let has_time = invocation.remaining().is_none_or(|left| left > pause * 2);
+        if retried >= RETRY_MAX || !has_time || !(error.class() == Class::Transient || is_stale) {
+            return Err(error);
+        }
+        tracing::warn!(error = %error, attempt = retried + 1, "load attempt failed, trying again");
+        retried += 1;
+        tokio::time::sleep(pause).await;
+        report.reset_counts();
+    }
+}
+
+/// The attempt, cut off in time for a clean exit.
+async fn bounded(
+    context: &mut Context,
+    request: &Request,
+    invocation: &Invocation<'_>,
+    report: &mut Report,
+    trace: &mut Trace,
+) -> Result<()> {
+    let work = attempt(context, request, invocation, report, trace).boxed();
+    match invocation.remaining() {
+        None => work.await,
+        Some(left) => tokio::time::timeout(left, work).await.unwrap_or_else(|_| {
+            Err(Error::transient("load the object: the invocation's time is up")
+                .with_code("Deadline")
+                .with_hint("nothing was written: raise the function's timeout (at most 900 s) or memory, or split the object"))
+        }),
+    }
+}
+
+async fn attempt(
+    context: &mut Context,
+    request: &Request,
+    invocation: &Invocation<'_>,
+    report: &mut Report,
+    trace: &mut Trace,
+) -> Result<()> {
+    if context.rejects.as_ref().is_some_and(|place| place.holds(&request.object)) {
+        report.end(Status::Ignored, "the object is a reject object of our own");
+        return Ok(());
+    }
+    let route = match context.planner.destination(&request.object)? {
+        Destination::Route(route) => route,
+        Destination::Ignored(reason) => {
+            report.end(Status::Ignored, reason);
+            return Ok(());
+        }
+    };
+    report.table = Some(route.table.to_string());
+    let request = &pinned(context, request).await?;
+    trace.version.clone_from(&request.version);
+
+    let clock = Instant::now();
+    let session = context.session().await?;
+    warn_of_certificate(session.certificate_not_after_ms(), report);
+    report.phases.connect_ms = elapsed_ms(clock);
+    let plan = plan(context, route).await?;
+    trace.plan_hash = Some(plan.hash.clone());
+
+    if request.dry_run {
+        return dry_run(context, request, invocation, &plan, report, trace).await;
+    }
+    let Some(ledger) = context.ledger.clone() else {
+        begin(context, invocation).await?;
+        return transfer(context, None, request, invocation, &plan, report, trace).await;
+    };
+    let clock = Instant::now();
+    begin(context, invocation).await?;
+    let session = context.session().await?;
+    let claim = ledger.claim(session, request, &plan.table.name, &plan.hash).await?;
+    report.phases.claim_ms = elapsed_ms(clock);
+    match claim {
+        Claim::Fresh(held) => {
+            transfer(context, Some((&ledger, held)), request, invocation, &plan, report, trace).await
+        }
+        Claim::AlreadyLoaded => {
+            session.rollback().await?;
+            report
+                .end(Status::Skipped, "this version has been loaded; --force (`force: true`) loads it again");
+            Ok(())
+        }
+        Claim::Superseded(reason) => {
+            session.rollback().await?;
+            report.end(Status::Superseded, reason);
+            Ok(())
+        }
+        Claim::Failed(error) => {
+            session.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+/// A request that says no version is about the one that is there now.
+async fn pinned(context: &Context, request: &Request) -> Result<Request> {
+    let mut request = request.clone();
+    let is_pinned = request.version.version_id.is_some() || request.version.etag.is_some();
+    if !request.object.is_s3() {
+        request.version = ObjectBody::open(None, &request.object, &request.version).await?.version;
+    } else if !is_pinned || (request.is_manual && request.version.etag.is_none()) {
+        let aws = context.aws.as_ref().ok_or_else(|| Error::bug("look at an S3 object without a client"))?;
+        let asked = request.version.version_id.clone();
+        let head = aws.head(&request.object.bucket, &request.object.key, asked.as_deref()).await?;
+        request.version.version_id = head.version_id;
+        request.version.etag = head.etag;
+        request.version.size = head.size;
+        request.version.last_modified_ms = head.last_modified_ms;
+    }
+    Ok(request)
+}
+
+async fn plan(context: &mut Context, route: std::sync::Arc<Route>) -> Result<Plan> {
+    let table = context.session().await?.table(&route.table).await?;
+    Plan::new(route, table)
+}
+
+async fn begin(context: &mut Context, invocation: &Invocation<'_>) -> Result<()> {
+    context.session().await?.begin(invocation.statement_ms(), CLAIM_WAIT_MS).await
+}
+
+/// Reads the object into the table and commits.
+async fn transfer(
+    context: &mut Context,
+    fence: Option<(&Ledger, Held)>,
+    request: &Request,
+    invocation: &Invocation<'_>,
+    plan: &Plan,
+    report: &mut Report,
+    trace: &mut Trace,
+) -> Result<()> {
+    let clock = Instant::now();
+    let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
+    report.phases.open_ms = elapsed_ms(clock);
+    note_version(&body, report, trace);
+    if fence.as_ref().is_some_and(|(_, held)| held.is_passed_by(&body.version, request.force)) {
+        session_of(context)?.rollback().await?;
+        report.end(Status::Superseded, "a version that was modified later has been loaded");
+        return Ok(());
+    }
+    session_of(context)?.set_lock_timeout(LOCK_WAIT_MS.min(invocation.statement_ms())).await?;
+
+    let mut stream = Stream::new(plan, &context.planner, body);
+    let streamed = stream.run(session_of(context)?, invocation, report).await;
+    let streamed = streamed.and_then(|()| stream.verdict());
+    stream.count(report);
+    if let Err(error) = streamed {
+        if error.class() == Class::Input {
+            keep_rejects(context, request, stream.rejects(), report, trace).await;
+        }
+        return Err(error);
+    }
+    let clock = Instant::now();
+    if let Some(place) = &context.rejects {
+        report.rejects =
+            stream.rejects().write(place, context.aws.as_ref(), &request.object, &trace.version).await?;
+    }
+    commit(context, fence.map(|(ledger, _)| ledger), request, invocation, plan, report, trace).await?;
+    report.phases.finish_ms = elapsed_ms(clock);
+    Ok(())
+}
+
+/// Fence and ledger, then COMMIT: from here on the rows are there.
+async fn commit(
+    context: &mut Context,
+    ledger: Option<&Ledger>,
+    request: &Request,
+    invocation: &Invocation<'_>,
+    plan: &Plan,
+    report: &mut Report,
+    trace: &mut Trace,
+) -> Result<()> {
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    report.lag_ms = request.event_time_ms.map(|put_ms| now_ms.saturating_sub(put_ms).max(0));
+    let session = session_of(context)?;
+    if let Some(ledger) = ledger {
+        if !ledger.raise(session, request, &plan.table.name, &trace.version).await? {
+            session.rollback().await?;
+            report.reset_counts();
+            report.end(Status::Superseded, "a newer version was loaded meanwhile");
+            return Ok(());
+        }
+        let started: jiff::Timestamp = report
+            .started_at
+            .parse()
+            .map_err(|source| Error::bug("read our own clock").with_source(source))?;
+        report.duration_ms = u64::try_from(now_ms.saturating_sub(started.as_millisecond())).unwrap_or(0);
+        let line = Line {
+            report,
+            status_name: Status::Loaded.name(),
+            version: &trace.version,
+            plan_hash: trace.plan_hash.as_deref(),
+            request_id: invocation.request_id,
+            event_time_ms: request.event_time_ms,
+            started_ms: started.as_millisecond(),
+        };
+        ledger.record(session, &line).await?;
+    }
+    session.commit().await?;
+    trace.is_recorded = true;
+    report.status = Status::Loaded;
+    Ok(())
+}
+
+/// Decodes and types everything against the live table, writes nothing.
+async fn dry_run(
+    context: &mut Context,
+    request: &Request,
+    invocation: &Invocation<'_>,
+    plan: &Plan,
+    report: &mut Report,
+    trace: &mut Trace,
+) -> Result<()> {
+    let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
+    note_version(&body, report, trace);
+    let mut stream = Stream::new(plan, &context.planner, body);
+    let streamed = stream.run_dry(invocation, report).await;
+    stream.count(report);
+    streamed.and_then(|()| stream.verdict())?;
+    report.end(Status::Skipped, "dry run: nothing was written");
+    Ok(())
+}
+
+/// The object failed for its rows: what is known of them is kept all the same.
+async fn keep_rejects(
+    context: &Context,
+    request: &Request,
+    rejects: &Rejects,
+    report: &mut Report,
+    trace: &Trace,
+) {
+    let Some(place) = &context.rejects else { return };
+    match rejects.write(place, context.aws.as_ref(), &request.object, &trace.version).await {
+        Ok(address) => report.rejects = address,
+        Err(error) => report.warnings.push(format!("the rejects could not be written: {error}")),
+    }
+}
+
+fn note_version(body: &ObjectBody, report: &mut Report, trace: &mut Trace) {
+    trace.version = body.version.clone();
+    report.version_id.clone_from(&trace.version.version_id);
+    report.etag.clone_from(&trace.version.etag);
+}
+
+/// The connection in whose transaction we are; another one would know nothing of it.
+fn session_of(context: &mut Context) -> Result<&mut crate::database::Session> {
+    context.open_session().ok_or_else(|| Error::transient("go on: the connection is gone"))
+}
+
+/// Errors of S3 that are an answer: the object changed or went after its event was sent.
+async fn settle(context: &Context, request: &Request, error: &Error, report: &mut Report) -> Result<bool> {
+    let is_pinned = request.version.version_id.is_some() || request.version.etag.is_some();
+    if request.is_manual || !is_pinned {
+        return Ok(false);
+    }
+    let Some(aws) = &context.aws else { return Ok(false) };
+    match error.code() {
+        Some("NoSuchKey" | "NoSuchVersion" | "MethodNotAllowed") => {
+            report.end(Status::Deleted, "the object was deleted after its event was sent");
+            Ok(true)
+        }
+        Some("PreconditionFailed") => match current_version(aws, &request.object).await {
+            Ok(now) if now.etag != request.version.etag => {
+                report.end(Status::Superseded, "the object was overwritten after its event was sent");
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+            Err(gone) if gone.code() == Some("NoSuchKey") => {
+                report.end(Status::Deleted, "the object was deleted after its event was sent");
+                Ok(true)
+            }
+            Err(other) => Err(other),
+        },
+        _ => Ok(false),
+    }
+}
+
+/// A line in the history for a load that did not commit one itself.
+struct HistoryLine<'a> {
+    request: &'a Request,
+    invocation: &'a Invocation<'a>,
+    trace: &'a Trace,
+    started_ms: i64,
+}
+
+impl HistoryLine<'_> {
+    async fn write(&self, context: &mut Context, report: &Report) -> Result<()> {
+        let Some(ledger) = context.ledger.clone() else { return Ok(()) };
+        let line = Line {
+            report,
+            status_name: report.status.name(),
+            version: &self.trace.version,
+            plan_hash: self.trace.plan_hash.as_deref(),
+            request_id: self.invocation.request_id,
+            event_time_ms: self.request.event_time_ms,
+            started_ms: self.started_ms,
+        };
+        let work = async {
+            let session = context.session().await?;
+            ledger.record(session, &line).await
+        };
+        let limit = Duration::from_millis(EXIT_MARGIN_MAX_MS);
+        let limit = self
+            .invocation
+            .deadline
+            .map_or(limit, |at| limit.min(at.saturating_duration_since(Instant::now()).mul_f32(0.8)));
+        tokio::time::timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(Error::transient("write the ledger: no time is left")))
+    }
+}
+
+fn warn_of_certificate(not_after_ms: Option<i64>, report: &mut Report) {
+    let Some(not_after_ms) = not_after_ms else { return };
+    let days = not_after_ms.saturating_sub(jiff::Timestamp::now().as_millisecond()) / 86_400_000;
+    if days < CERTIFICATE_WARNING_DAYS {
+        let warning =
+            format!("the database's certificate ends in {days} days: renew it before connections fail");
+        if !report.warnings.contains(&warning) {
+            report.warnings.push(warning);
+        }
+    }
+}
+
+fn retry_pause(retried: u32) -> Duration {
+    let base_ms = RETRY_PAUSE_MS << retried.min(8);
+    // The clock's low digits are random enough to part two loads that collided.
+    let noise = u64::from(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
+    Duration::from_millis(base_ms + noise % (base_ms / 2 + 1))
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,166 @@
+//! The bytes of one version of an object, whatever breaks on the way.
+//!
+//! An S3 body that breaks is opened again by Range from the byte after the last one that was handed out, with
+//! the same version or ETag: bytes of two versions are never joined. Retries are counted over the whole object.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+
+use super::{ObjectRef, ObjectVersion};
+use crate::aws::{Aws, Body as S3Body, Head, Pin};
+use crate::error::{Error, Result};
+
+/// Reopened so often over the whole object; a network that breaks more often is a matter for a later try.
+const REOPEN_MAX: u32 = 8;
+/// The first pause before reopening; doubled each time.
+const REOPEN_PAUSE_MS: u64 = 100;
+/// And never longer than this.
+const REOPEN_PAUSE_MAX_MS: u64 = 5_000;
+/// Read from files and standard input at a time.
+const FILE_CHUNK_BYTES: usize = 256 * 1024;
+
+/// A body that is read chunk by chunk.
+pub struct ObjectBody {
+    source: Source,
+    /// What is being read.
+    pub version: ObjectVersion,
+    /// Bytes handed out.
+    offset: u64,
+    reopened: u32,
+}
+
+enum Source {
+    S3 { aws: Aws, object: ObjectRef, pin: Pin, body: Option<S3Body> },
+    File(tokio::fs::File),
+    Stdin(tokio::io::Stdin),
+}
+
+impl ObjectBody {
+    /// Opens the object at its first byte, pinned to the version that is asked for.
+    ///
+    /// # Errors
+    /// Of S3, by their class; `Input` for a local file that cannot be read.
+    pub async fn open(aws: Option<&Aws>, object: &ObjectRef, wanted: &ObjectVersion) -> Result<Self> {
+        if !object.is_s3() {
+            return Self::open_local(object).await;
+        }
+        let aws = aws.ok_or_else(|| Error::bug("open an S3 object without a client"))?.clone();
+        let pin = Pin {
+            version_id: wanted.version_id.clone(),
+            // A version is a pin by itself; its ETag would say the same.
+            etag: if wanted.version_id.is_some() { None } else { wanted.etag.clone() },
+        };
+        let (head, body) = aws.get(&object.bucket, &object.key, &pin, 0).await?;
+        let version = version_of(head);
+        // From here on the version that was opened is the one to go on with.
+        let pin =
+            Pin { version_id: version.version_id.clone().or(pin.version_id), etag: version.etag.clone() };
+        let source = Source::S3 { aws, object: object.clone(), pin, body: Some(body) };
+        Ok(Self { source, version, offset: 0, reopened: 0 })
+    }
+
+    async fn open_local(object: &ObjectRef) -> Result<Self> {
+        if object.bucket == super::STDIN_BUCKET {
+            let source = Source::Stdin(tokio::io::stdin());
+            return Ok(Self { source, version: ObjectVersion::default(), offset: 0, reopened: 0 });
+        }
+        let refuse = |source| Error::input(format!("open `{}`", object.key)).with_source(source);
+        let file = tokio::fs::File::open(&object.key).await.map_err(refuse)?;
+        let metadata = file.metadata().await.map_err(refuse)?;
+        if metadata.is_dir() {
+            return Err(Error::input(format!("open `{}`: it is a directory", object.key)));
+        }
+        let version = local_version(&metadata);
+        Ok(Self { source: Source::File(file), version, offset: 0, reopened: 0 })
+    }
+
+    /// Bytes handed out so far.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next bytes; `None` at the end of the object.
+    ///
+    /// # Errors
+    /// `Transient` once the retries are used up; `Input` when the object changed under the reader.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        let chunk = match &mut self.source {
+            Source::File(file) => read_chunk(file).await?,
+            Source::Stdin(stdin) => read_chunk(stdin).await?,
+            Source::S3 { .. } => self.next_of_s3().await?,
+        };
+        self.offset += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        Ok(chunk)
+    }
+
+    async fn next_of_s3(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let Source::S3 { aws, object, pin, body } = &mut self.source else { return Ok(None) };
+            let broken = match body {
+                Some(open) => match open.next().await {
+                    Some(Ok(chunk)) if chunk.is_empty() => continue,
+                    Some(Ok(chunk)) => return Ok(Some(chunk)),
+                    None if self.version.size.is_none_or(|size| self.offset >= size) => return Ok(None),
+                    None => Error::transient(format!(
+                        "read `{object}`: the body ended at byte {} of {}",
+                        self.offset,
+                        self.version.size.unwrap_or(0)
+                    )),
+                    Some(Err(error)) => error,
+                },
+                None => Error::transient(format!("read `{object}`")),
+            };
+            *body = None;
+            if self.reopened >= REOPEN_MAX {
+                return Err(broken
+                    .context(format!("read `{object}`: given up after reopening it {REOPEN_MAX} times"))
+                    .with_hint("the connection to S3 keeps breaking; the same load can be tried again"));
+            }
+            let pause_ms = (REOPEN_PAUSE_MS << self.reopened).min(REOPEN_PAUSE_MAX_MS);
+            self.reopened += 1;
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            match aws.get(&object.bucket, &object.key, pin, self.offset).await {
+                Ok((_, reopened)) => *body = Some(reopened),
+                Err(error) if error.class() == crate::error::Class::Transient => {}
+                Err(error) => {
+                    return Err(error.context(format!("go on reading `{object}` at byte {}", self.offset)));
+                }
+            }
+        }
+    }
+}
+
+async fn read_chunk(source: &mut (impl AsyncReadExt + Unpin)) -> Result<Option<Bytes>> {
+    let mut chunk = BytesMut::with_capacity(FILE_CHUNK_BYTES);
+    let read = source.read_buf(&mut chunk).await;
+    let count = read.map_err(|source| Error::input("read the file").with_source(source))?;
+    Ok((count > 0).then(|| chunk.freeze()))
+}
+
+fn version_of(head: Head) -> ObjectVersion {
+    ObjectVersion {
+        version_id: head.version_id,
+        etag: head.etag,
+        size: head.size,
+        last_modified_ms: head.last_modified_ms,
+    }
+}
+
+/// A file's version is its size and time of change.
+fn local_version(metadata: &std::fs::Metadata) -> ObjectVersion {
+    let changed = metadata.modified().ok();
+    let since = changed.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    ObjectVersion {
+        version_id: None,
+        etag: since.map(|since| format!("{:x}-{:x}", metadata.len(), since.as_nanos())),
+        size: Some(metadata.len()),
+        last_modified_ms: since.and_then(|since| i64::try_from(since.as_millis()).ok()),
+    }
+}
+
+/// What S3 holds under the name now.
+pub async fn current_version(aws: &Aws, object: &ObjectRef) -> Result<ObjectVersion> {
+    aws.head(&object.bucket, &object.key, None).await.map(version_of)
+}

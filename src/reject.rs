@@ -1,0 +1,266 @@
+//! Bad rows, kept: the reject object and its errors file.
+//!
+//! The reject object holds the header (if the object had one) and the original bytes of every bad row, so that
+//! it can be fixed and dropped back into the prefix. `.errors.jsonl` beside it says for each row what is wrong.
+//! Both are named after key and version, so that a retry overwrites instead of adding.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::aws::Aws;
+use crate::decode::Position;
+use crate::error::{Error, Result};
+use crate::object::{ObjectRef, ObjectVersion};
+use crate::report::{RejectSample, SAMPLE_MAX};
+
+/// Where reject objects go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A prefix in S3, ending in `/` or empty.
+    S3 {
+        /// Bucket.
+        bucket: String,
+        /// Prefix.
+        prefix: String,
+    },
+    /// A directory on this machine.
+    Directory(PathBuf),
+}
+
+impl Place {
+    /// Reads `s3://bucket/prefix/` or a path.
+    pub fn parse(address: &str) -> Result<Self> {
+        let Some(rest) = address.strip_prefix("s3://") else { return Ok(Self::Directory(address.into())) };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(Error::config(format!("read the rejects address `{address}`"))
+                .with_hint("write `s3://bucket/prefix/` or a directory"));
+        }
+        let mut prefix = prefix.to_owned();
+        if !prefix.is_empty() && !prefix.ends_with('/') {
+            prefix.push('/');
+        }
+        Ok(Self::S3 { bucket: bucket.to_owned(), prefix })
+    }
+
+    /// Whether an object is one of ours.
+    pub fn holds(&self, object: &ObjectRef) -> bool {
+        match self {
+            Self::S3 { bucket, prefix } => {
+                let has_suffix = object.key.ends_with(DATA_SUFFIX) || object.key.ends_with(ERRORS_SUFFIX);
+                object.bucket == *bucket && object.key.starts_with(prefix.as_str()) && has_suffix
+            }
+            Self::Directory(_) => false,
+        }
+    }
+}
+
+const DATA_SUFFIX: &str = ".rejects.csv";
+const ERRORS_SUFFIX: &str = ".errors.jsonl";
+
+/// One bad row.
+#[derive(Clone, Copy, Debug)]
+pub struct Reject<'a> {
+    /// Where it begins.
+    pub position: Position,
+    /// Its original bytes.
+    pub raw: &'a [u8],
+    /// The column, or the number of the field, to blame.
+    pub column: Option<&'a str>,
+    /// Why, in our words.
+    pub reason: &'a str,
+    /// SQLSTATE, when the server refused it.
+    pub code: Option<&'a str>,
+    /// The server's words; they go nowhere else.
+    pub server_text: Option<&'a str>,
+}
+
+/// The bad rows of one object.
+#[derive(Debug)]
+pub struct Rejects {
+    data: Vec<u8>,
+    errors: Vec<u8>,
+    count: u64,
+    bytes_max: usize,
+    sample: Vec<RejectSample>,
+}
+
+impl Rejects {
+    /// None yet; at most `bytes_max` bytes are kept.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { data: Vec::new(), errors: Vec::new(), count: 0, bytes_max, sample: Vec::new() }
+    }
+
+    /// Keeps the lines before the data, so that the reject object is read as the object was: as many empty ones
+    /// as are passed over, then the header.
+    pub fn set_header(&mut self, skipped_lines: u64, header: &[u8]) {
+        for _ in 0..skipped_lines.min(self.bytes_max as u64) {
+            self.data.push(b'\n');
+        }
+        self.push_line(header);
+    }
+
+    /// Keeps a bad row.
+    ///
+    /// # Errors
+    /// `Input` once the rows kept are more than memory is set aside for.
+    pub fn push(&mut self, reject: &Reject<'_>) -> Result<()> {
+        self.count += 1;
+        if self.sample.len() < SAMPLE_MAX {
+            self.sample.push(RejectSample {
+                line: reject.position.line,
+                byte: reject.position.byte,
+                column: reject.column.map(str::to_owned),
+                reason: reject.reason.to_owned(),
+            });
+        }
+        if self.data.len() + self.errors.len() + reject.raw.len() > self.bytes_max {
+            return Err(Error::input(format!("the bad rows take more than {} bytes", self.bytes_max))
+                .with_hint("lower `bad_rows.max`, or give the function more memory"));
+        }
+        self.push_line(reject.raw);
+        let line = json!({
+            "line": reject.position.line,
+            "byte": reject.position.byte,
+            "column": reject.column,
+            "reason": reject.reason,
+            "sqlstate": reject.code,
+            "server": reject.server_text,
+        });
+        self.errors.extend_from_slice(line.to_string().as_bytes());
+        self.errors.push(b'\n');
+        Ok(())
+    }
+
+    fn push_line(&mut self, raw: &[u8]) {
+        self.data.extend_from_slice(raw);
+        if !raw.is_empty() && !raw.ends_with(b"\n") && !raw.ends_with(b"\r") {
+            self.data.push(b'\n');
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The first of them.
+    pub fn sample(&self) -> &[RejectSample] {
+        &self.sample
+    }
+
+    /// Writes both files; answers the address of the reject object, `None` if there is nothing to write.
+    pub async fn write(
+        &self,
+        place: &Place,
+        aws: Option<&Aws>,
+        object: &ObjectRef,
+        version: &ObjectVersion,
+    ) -> Result<Option<String>> {
+        if self.count == 0 {
+            return Ok(None);
+        }
+        let stem = stem(object, version);
+        match place {
+            Place::S3 { bucket, prefix } => {
+                let aws = aws.ok_or_else(|| Error::bug("write rejects to S3 without a client"))?;
+                let data_key = format!("{prefix}{stem}{DATA_SUFFIX}");
+                let errors_key = format!("{prefix}{stem}{ERRORS_SUFFIX}");
+                aws.put(bucket, &errors_key, self.errors.clone(), "application/x-ndjson").await?;
+                aws.put(bucket, &data_key, self.data.clone(), "text/csv").await?;
+                Ok(Some(format!("s3://{bucket}/{data_key}")))
+            }
+            Place::Directory(directory) => {
+                let path = directory.join(&stem);
+                write_file(&with_suffix(&path, ERRORS_SUFFIX), &self.errors).await?;
+                let data = with_suffix(&path, DATA_SUFFIX);
+                write_file(&data, &self.data).await?;
+                Ok(Some(data.display().to_string()))
+            }
+        }
+    }
+}
+
+/// Bucket, key and version; no part of it can lead out of the place.
+fn stem(object: &ObjectRef, version: &ObjectVersion) -> String {
+    let clean = |text: &str| {
+        let parts = text.split('/').filter(|part| !part.is_empty());
+        parts.map(|part| if part == "." || part == ".." { "_" } else { part }).collect::<Vec<_>>().join("/")
+    };
+    let identity: String = version
+        .identity()
+        .unwrap_or("unversioned")
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+        .collect();
+    format!("{}/{}.{identity}", clean(&object.bucket), clean(&object.key))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+async fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let refuse = |source| {
+        Error::access(format!("write the rejects to `{}`", path.display()))
+            .with_source(source)
+            .with_hint("the directory must exist or be creatable, and writable")
+    };
+    if let Some(parent) = path.parent() {
+        tokio::fs::create_dir_all(parent).await.map_err(refuse)?;
+    }
+    tokio::fs::write(path, bytes).await.map_err(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version() -> ObjectVersion {
+        ObjectVersion { etag: Some("abc-1".to_owned()), ..ObjectVersion::default() }
+    }
+
+    #[test]
+    fn names_stay_inside_the_place() {
+        let stem_of =
+            |key: &str| stem(&ObjectRef { bucket: "b".to_owned(), key: key.to_owned() }, &version());
+        assert_eq!(stem_of("in/a.csv"), "b/in/a.csv.abc-1");
+        assert_eq!(stem_of("/../../etc//x"), "b/_/_/etc/x.abc-1");
+    }
+
+    #[test]
+    fn places_are_read() {
+        let s3 =
+            |bucket: &str, prefix: &str| Place::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+        assert_eq!(Place::parse("s3://b").ok(), Some(s3("b", "")));
+        assert_eq!(Place::parse("s3://b/p").ok(), Some(s3("b", "p/")));
+        assert_eq!(Place::parse("s3://b/p/").ok(), Some(s3("b", "p/")));
+        assert_eq!(Place::parse("out/rejects").ok(), Some(Place::Directory("out/rejects".into())));
+        assert!(Place::parse("s3://").is_err());
+        let own = ObjectRef { bucket: "b".to_owned(), key: "p/in/a.csv.1.rejects.csv".to_owned() };
+        assert!(s3("b", "p/").holds(&own));
+        assert!(!s3("b", "q/").holds(&own));
+    }
+
+    #[test]
+    fn rows_keep_their_bytes_and_memory_its_limit() {
+        let mut rejects = Rejects::new(400);
+        rejects.set_header(1, b"a,b\r\n");
+        let reject = Reject {
+            position: Position { line: 2, byte: 5 },
+            raw: b"1,x",
+            column: Some("b"),
+            reason: "not an integer",
+            code: None,
+            server_text: None,
+        };
+        rejects.push(&reject).expect("fits");
+        assert_eq!(rejects.data, b"\na,b\r\n1,x\n");
+        let big = [b'x'; 400];
+        assert!(rejects.push(&Reject { raw: &big, ..reject }).is_err());
+        assert_eq!(rejects.count(), 2);
+    }
+}

@@ -1,0 +1,168 @@
+//! Records to rows: the text of each field, typed strictly by its column and encoded as the server keeps it.
+//!
+//! In comes a [`Record`] and, once for each object, the slots that the statement fills. Out come bytes: for each
+//! slot a length as `i32` (-1 for NULL) and the value in the server's binary form, which is what a tuple of binary
+//! `COPY` holds and what bound parameters are. Or out comes a [`Refusal`] that names the slot and the [`Reason`].
+//!
+//! Promised:
+//!
+//! - Nothing is changed in silence: no value is trimmed, rounded, cut short or replaced. A text that is not wholly a
+//!   value of its column's type is refused, so that what the server gets is what it stores. Floats alone take the
+//!   nearest value that their type has, which is what floats are.
+//! - A reason never holds the value.
+//! - A refused row leaves no bytes behind.
+//! - Equal keys have equal bytes, so that duplicates can be told without knowing types: for this alone the sign of a
+//!   zero float, the trailing blanks of a `char` and the trailing zeros of a `numeric` without scale are not kept
+//!   in key columns. Two kinds stay outside, because only the server knows what is equal: `jsonb`, and any
+//!   [`Kind::Other`].
+//! - The answer depends on the record and the rules alone: no clock, no locale, no time zone of the machine or server.
+//! - Once its buffers have grown, an accepted row allocates nothing.
+
+mod json;
+mod numeric;
+mod refusal;
+mod scalar;
+mod text;
+mod time;
+mod zone;
+
+use jiff::tz::TimeZone;
+
+use crate::decode::Record;
+use crate::table::Kind;
+pub use refusal::{Reason, Refusal};
+use zone::Zones;
+
+/// Rules that hold for the whole object.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// An unquoted field equal to this is NULL; a quoted field never is. Empty unless said otherwise.
+    pub null_string: Vec<u8>,
+    /// What local times in `timestamptz` columns are local to.
+    pub zone: TimeZone,
+}
+
+/// One value to write: which column, from which field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// What the column holds.
+    pub kind: Kind,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Index of the field.
+    pub field: usize,
+    /// Whether the column is part of the key.
+    pub is_key: bool,
+}
+
+/// Types and encodes the records of one object.
+pub struct Encoder {
+    null_string: Vec<u8>,
+    zones: Zones,
+    slots: Vec<Slot>,
+    key_slot_count: usize,
+    field_count: usize,
+}
+
+impl Encoder {
+    /// An encoder for records of `field_count` fields; `slots` stand in statement order, key columns first.
+    pub fn new(rules: Rules, slots: Vec<Slot>, field_count: usize) -> Self {
+        let key_slot_count = slots.iter().take_while(|slot| slot.is_key).count();
+        debug_assert!(slots[key_slot_count..].iter().all(|slot| !slot.is_key), "key columns come first");
+        debug_assert!(slots.iter().all(|slot| slot.field < field_count), "a slot's field is in the record");
+        let Rules { null_string, zone } = rules;
+        Self { null_string, zones: Zones::new(zone), slots, key_slot_count, field_count }
+    }
+
+    /// Appends the row to `out` and answers how many of its bytes, from the first, are the key.
+    ///
+    /// On refusal `out` is left as it was.
+    pub fn encode(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<usize, Refusal> {
+        let start = out.len();
+        self.append_row(record, out).inspect_err(|_| out.truncate(start))
+    }
+
+    /// Whether `record` would be accepted.
+    pub fn types_cleanly(&self, record: &Record<'_>) -> bool {
+        self.encode(record, &mut Vec::new()).is_ok()
+    }
+
+    fn append_row(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<usize, Refusal> {
+        let ragged = Reason::FieldCount { found: record.field_count(), expected: self.field_count };
+        if record.field_count() != self.field_count {
+            return Err(Refusal { slot: None, reason: ragged });
+        }
+        let start = out.len();
+        let mut key_bytes = 0;
+        for (index, slot) in self.slots.iter().enumerate() {
+            let refuse = |reason| Refusal { slot: Some(index), reason };
+            let field = record.field(slot.field).ok_or_else(|| refuse(ragged))?;
+            if !field.is_quoted && field.bytes == self.null_string {
+                append_null(slot, out).map_err(refuse)?;
+            } else {
+                self.append_value(slot, field.bytes, out).map_err(refuse)?;
+            }
+            if index + 1 == self.key_slot_count {
+                key_bytes = out.len() - start;
+            }
+        }
+        Ok(key_bytes)
+    }
+
+    fn append_value(&self, slot: &Slot, text: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+        match slot.kind {
+            Kind::Bool => append_fixed([u8::from(scalar::boolean(text)?)], out),
+            Kind::Int2 => append_fixed(scalar::int2(text)?.to_be_bytes(), out),
+            Kind::Int4 => append_fixed(scalar::int4(text)?.to_be_bytes(), out),
+            Kind::Int8 => append_fixed(scalar::int8(text)?.to_be_bytes(), out),
+            Kind::Float4 => {
+                let value = scalar::float4(text)?;
+                // Adding 0 turns -0 into the 0 that it equals.
+                append_fixed(if slot.is_key { value + 0.0 } else { value }.to_be_bytes(), out);
+            }
+            Kind::Float8 => {
+                let value = scalar::float8(text)?;
+                append_fixed(if slot.is_key { value + 0.0 } else { value }.to_be_bytes(), out);
+            }
+            Kind::Numeric { limits } => numeric::append(text, limits, slot.is_key, out)?,
+            Kind::Text | Kind::Other => text::append(text, None, out)?,
+            Kind::Varchar { char_max } => text::append(text, char_max, out)?,
+            Kind::Char { char_max } => text::append_padded(text, char_max, slot.is_key, out)?,
+            Kind::Date => append_fixed(time::date(text)?.to_be_bytes(), out),
+            Kind::Time { digits } => append_fixed(time::time(text, digits)?.to_be_bytes(), out),
+            Kind::Timestamp { digits } => append_fixed(time::timestamp(text, digits)?.to_be_bytes(), out),
+            Kind::Timestamptz { digits } => {
+                append_fixed(time::timestamptz(text, digits, &self.zones)?.to_be_bytes(), out);
+            }
+            Kind::Uuid => append_fixed(scalar::uuid(text)?, out),
+            Kind::Bytea => text::append_bytea(text, out)?,
+            Kind::Json => text::append_json(text, out)?,
+            Kind::Jsonb => text::append_jsonb(text, out)?,
+        }
+        Ok(())
+    }
+}
+
+fn append_null(slot: &Slot, out: &mut Vec<u8>) -> Result<(), Reason> {
+    const NULL_LENGTH: i32 = -1;
+    if slot.not_null {
+        return Err(Reason::Null);
+    }
+    out.extend_from_slice(&NULL_LENGTH.to_be_bytes());
+    Ok(())
+}
+
+/// Appends a value of fixed width behind its length, in one step.
+fn append_fixed<const WIDTH: usize>(value: [u8; WIDTH], out: &mut Vec<u8>) {
+    // As long as the widest fixed value, a UUID, and its length.
+    let mut bytes = [0; 20];
+    bytes[..4].copy_from_slice(&width_bytes::<WIDTH>());
+    bytes[4..4 + WIDTH].copy_from_slice(&value);
+    out.extend_from_slice(&bytes[..4 + WIDTH]);
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "checked when compiled")]
+const fn width_bytes<const WIDTH: usize>() -> [u8; 4] {
+    const { assert!(WIDTH <= 16, "no fixed value is wider") };
+    [0, 0, 0, WIDTH as u8]
+}

@@ -1,0 +1,464 @@
+//! What was said: environment and YAML, read and checked for form, not yet for meaning.
+//!
+//! The door fetches the bytes; this room knows no files. Unknown keys are errors that name the nearest known
+//! one, `${VAR}` is expanded in values. The environment wins over the file for the target, the ledger and the
+//! rejects; the route variables make the one route of a configuration that has none.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result, nearest};
+
+mod environment;
+
+pub use environment::{Environment, VARIABLES};
+
+/// A text that must not be seen: passwords.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// TLS, the certificate's chain and host name verified.
+    #[default]
+    VerifyFull,
+    /// TLS, the certificate must be signed by the given CA; the host name is not compared.
+    VerifyCa,
+    /// TLS, whoever is at the other end.
+    Require,
+    /// No TLS.
+    InsecurePlaintext,
+}
+
+/// The database to load into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Database; `db@warehouse` is passed through.
+    pub database: String,
+    /// User: AccessKey ID, `BASIC$name`, or a PostgreSQL role.
+    pub user: String,
+    /// Where the password comes from.
+    pub password: PasswordSource,
+    /// Protection of the connection.
+    pub tls: TlsMode,
+    /// A PEM text, or the path of one.
+    pub ca: Option<String>,
+    /// Time zone in which times without zone are read.
+    pub timezone: String,
+}
+
+/// Where the password comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// Written in the settings.
+    Given(Secret),
+    /// ARN or name of a Secrets Manager secret that holds `{"username", "password"}`.
+    SecretsManager(String),
+    /// Nowhere: the server must let the user in without.
+    None,
+}
+
+/// How rows meet rows that are already there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WriteMode {
+    /// Insert, or update the columns that the file has.
+    #[default]
+    Upsert,
+    /// Insert, or leave the row as it is.
+    Ignore,
+    /// Insert, or make the row what the file says: columns it lacks get their default.
+    Replace,
+    /// Insert; a key that exists is an error.
+    Insert,
+}
+
+impl WriteMode {
+    /// The word in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Upsert => "upsert",
+            Self::Ignore => "ignore",
+            Self::Replace => "replace",
+            Self::Insert => "insert",
+        }
+    }
+}
+
+/// How many bad rows an object may have.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BadRows {
+    /// More than this many and the object fails.
+    #[serde(default)]
+    pub max: Option<u64>,
+    /// A larger share of the rows, in percent, and the object fails; looked at from 100 rows on.
+    #[serde(default)]
+    pub max_percent: Option<f64>,
+}
+
+/// `auto`, or a decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderRule {
+    /// The first record decides.
+    #[default]
+    Auto,
+    /// The first record is the header.
+    Present,
+    /// The first record is data; columns go by position.
+    Absent,
+}
+
+/// How bytes become records.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ParseSettings {
+    /// `auto` or `csv`.
+    pub format: String,
+    /// `auto` or `utf-8`.
+    pub charset: String,
+    /// Whether the first record is a header.
+    #[serde(deserialize_with = "header_rule")]
+    pub header: HeaderRule,
+    /// One character.
+    pub delimiter: String,
+    /// One character, or empty for none.
+    pub quote: String,
+    /// One character; the quote itself means that a quote is doubled.
+    pub escape: String,
+    /// An unquoted field that equals it is NULL.
+    pub null_string: String,
+    /// Physical lines to pass over at the beginning.
+    pub skip_lines: u64,
+}
+
+impl Default for ParseSettings {
+    fn default() -> Self {
+        Self {
+            format: "auto".to_owned(),
+            charset: "auto".to_owned(),
+            header: HeaderRule::Auto,
+            delimiter: ",".to_owned(),
+            quote: "\"".to_owned(),
+            escape: "\"".to_owned(),
+            null_string: String::new(),
+            skip_lines: 0,
+        }
+    }
+}
+
+fn header_rule<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<HeaderRule, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Bool(true) => Ok(HeaderRule::Present),
+        Value::Bool(false) => Ok(HeaderRule::Absent),
+        Value::String(word) if word == "auto" => Ok(HeaderRule::Auto),
+        _ => Err(serde::de::Error::custom("`header` must be auto, true or false")),
+    }
+}
+
+/// How rows are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WriteSettings {
+    /// What happens where a key exists.
+    pub mode: WriteMode,
+    /// The object's rows appear together or not at all.
+    pub atomic: Option<bool>,
+    /// `auto`, or a write path by name.
+    pub path: Option<String>,
+}
+
+/// Which objects go into which table, and how.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSettings {
+    /// Glob over addresses (`s3://bucket/key`, or local paths).
+    pub object: String,
+    /// `table` or `schema.table`.
+    pub table: String,
+    /// How bytes become records.
+    #[serde(default)]
+    pub parse: ParseSettings,
+    /// How rows are written.
+    #[serde(default)]
+    pub write: WriteSettings,
+    /// How many bad rows are put up with.
+    #[serde(default)]
+    pub bad_rows: Option<BadRows>,
+}
+
+/// What becomes of an object that no route matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unmatched {
+    /// It is ignored, with a reason.
+    #[default]
+    Ignore,
+    /// It fails.
+    Fail,
+}
+
+/// Everything that was said.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The database; absent when nothing named a host.
+    pub target: Option<Target>,
+    /// The ledger table as written; `None` when it is `off`.
+    pub ledger: Option<String>,
+    /// `s3://bucket/prefix/` or a directory.
+    pub rejects: Option<String>,
+    /// First match wins.
+    pub routes: Vec<RouteSettings>,
+    /// What becomes of the rest.
+    pub unmatched: Unmatched,
+    /// Answer an object whose content failed as done.
+    pub acknowledge_failed: bool,
+    /// Things worth telling that are no errors.
+    pub warnings: Vec<String>,
+}
+
+/// The ledger table unless something else is said.
+pub const LEDGER_DEFAULT: &str = "public.holoload_ledger";
+
+impl Settings {
+    /// Reads `yaml`, if there is one, and lays `environment` over it.
+    ///
+    /// # Errors
+    /// `Config`, for YAML that does not parse, unknown keys and values of the wrong form.
+    pub fn read(yaml: Option<&str>, environment: &Environment) -> Result<Self> {
+        let mut said = match yaml {
+            Some(text) => expand_all(parse_yaml(text)?, environment)?,
+            None => Map::new(),
+        };
+        let mut warnings = Vec::new();
+        environment.lay_over(&mut said, &mut warnings)?;
+        let file: File = from_value(Value::Object(said))?;
+        file.into_settings(warnings)
+    }
+
+    /// The target, or the error that says how to name one.
+    pub fn target(&self) -> Result<&Target> {
+        self.target.as_ref().ok_or_else(|| {
+            Error::config("no database is named").with_hint(
+                "set HOLOLOAD_HOST, HOLOLOAD_DATABASE and HOLOLOAD_USER, or `target:` in HOLOLOAD_CONFIG",
+            )
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    target: Option<TargetFile>,
+    ledger: Option<Value>,
+    rejects: Option<String>,
+    #[serde(default)]
+    routes: Vec<RouteSettings>,
+    #[serde(default)]
+    unmatched: Unmatched,
+    #[serde(default)]
+    acknowledge_failed: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetFile {
+    host: Option<String>,
+    port: Option<Value>,
+    database: Option<String>,
+    user: Option<String>,
+    password: Option<Secret>,
+    secret: Option<String>,
+    #[serde(default)]
+    tls: TlsMode,
+    ca: Option<String>,
+    timezone: Option<String>,
+}
+
+impl File {
+    fn into_settings(self, warnings: Vec<String>) -> Result<Settings> {
+        let ledger = match self.ledger {
+            None => Some(LEDGER_DEFAULT.to_owned()),
+            Some(Value::Bool(false)) => None,
+            Some(Value::String(name)) if name == "off" => None,
+            Some(Value::String(name)) => Some(name),
+            Some(_) => return Err(Error::config("`ledger` must be a table name or `off`")),
+        };
+        let target = self.target.map(TargetFile::into_target).transpose()?;
+        Ok(Settings {
+            target,
+            ledger,
+            rejects: self.rejects.filter(|address| !address.is_empty()),
+            routes: self.routes,
+            unmatched: self.unmatched,
+            acknowledge_failed: self.acknowledge_failed,
+            warnings,
+        })
+    }
+}
+
+impl TargetFile {
+    fn into_target(self) -> Result<Target> {
+        let need = |value: Option<String>, name: &str| {
+            value.filter(|text| !text.is_empty()).ok_or_else(|| {
+                Error::config(format!("`target.{name}` is missing"))
+                    .with_hint(format!("set HOLOLOAD_{} or `target.{name}`", name.to_uppercase()))
+            })
+        };
+        let host = need(self.host, "host")?;
+        let port = match self.port {
+            None => default_port(&host),
+            Some(value) => port(&value)?,
+        };
+        let password = match (self.password, self.secret.filter(|secret| !secret.is_empty())) {
+            (Some(_), Some(_)) => {
+                return Err(Error::config("both a password and a secret are given")
+                    .with_hint("keep `secret` (HOLOLOAD_SECRET) and remove the password"));
+            }
+            (Some(password), None) => PasswordSource::Given(password),
+            (None, Some(secret)) => PasswordSource::SecretsManager(secret),
+            (None, None) => PasswordSource::None,
+        };
+        // A secret holds the user name as well.
+        let user = match &password {
+            PasswordSource::SecretsManager(_) => self.user.unwrap_or_default(),
+            _ => need(self.user, "user")?,
+        };
+        Ok(Target {
+            port,
+            database: need(self.database, "database")?,
+            user,
+            password,
+            tls: self.tls,
+            ca: self.ca.filter(|ca| !ca.is_empty()),
+            timezone: self.timezone.unwrap_or_else(|| "UTC".to_owned()),
+            host,
+        })
+    }
+}
+
+/// Hologres endpoints listen on 80 (Hologres help, "Endpoints"), PostgreSQL on 5432.
+fn default_port(host: &str) -> u16 {
+    if host.ends_with(".hologres.aliyuncs.com") { 80 } else { 5432 }
+}
+
+fn port(value: &Value) -> Result<u16> {
+    let number = match value {
+        Value::Number(number) => number.as_u64().and_then(|number| u16::try_from(number).ok()),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    number.filter(|port| *port != 0).ok_or_else(|| Error::config("`port` must be a number from 1 to 65535"))
+}
+
+fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
+    let value: Value = serde_saphyr::from_str(text).map_err(|source| {
+        // The parser quotes the source around a mistake, which may be a line with a password: keep the place only.
+        let place = source
+            .location()
+            .map_or_else(String::new, |at| format!(" at line {}, column {}", at.line(), at.column()));
+        Error::config(format!("read the configuration: not valid YAML{place}"))
+    })?;
+    match value {
+        Value::Object(map) => Ok(map),
+        Value::Null => Ok(Map::new()),
+        _ => Err(Error::config("read the configuration: the top level must be `key: value` lines")),
+    }
+}
+
+fn expand_all(map: Map<String, Value>, environment: &Environment) -> Result<Map<String, Value>> {
+    map.into_iter().map(|(key, value)| Ok((key, expand(value, environment)?))).collect()
+}
+
+fn expand(value: Value, environment: &Environment) -> Result<Value> {
+    Ok(match value {
+        Value::String(text) => Value::String(expand_text(&text, environment)?),
+        Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| expand(item, environment)).collect::<Result<_>>()?)
+        }
+        Value::Object(map) => Value::Object(expand_all(map, environment)?),
+        other => other,
+    })
+}
+
+fn expand_text(text: &str, environment: &Environment) -> Result<String> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, from) = rest.split_at(at);
+        expanded.push_str(before);
+        let end = from.find('}').ok_or_else(|| Error::config("read the configuration: `${` without `}`"))?;
+        let name = &from[2..end];
+        let value = environment.get(name).ok_or_else(|| {
+            Error::config(format!("read the configuration: the environment has no `{name}`"))
+                .with_hint(format!("export {name}, or write the value in place of ${{{name}}}"))
+        })?;
+        expanded.push_str(value);
+        rest = &from[end + 1..];
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+fn from_value(value: Value) -> Result<File> {
+    serde_json::from_value(value).map_err(|source| {
+        let message = source.to_string();
+        let hint = unknown_field_hint(&message);
+        let error = Error::config(format!("read the configuration: {message}"));
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    })
+}
+
+/// serde names the unknown key first and the known ones after it, all in backticks.
+fn unknown_field_hint(message: &str) -> Option<String> {
+    if !message.starts_with("unknown field") && !message.starts_with("unknown variant") {
+        return None;
+    }
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    let known: Vec<&str> = quoted.collect();
+    match nearest(unknown, known.iter().copied()) {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None => Some(format!("known are {}", known.join(", "))),
+    }
+}
+
+/// The environment as a map, so that tests need not change the process's own.
+pub type Variables = BTreeMap<String, String>;
+
+#[cfg(test)]
+mod tests;

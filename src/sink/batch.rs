@@ -1,0 +1,263 @@
+//! Rows on their way: encoded one after the other, settled by key, turned into arrays.
+
+use std::cmp::Ordering;
+
+use crate::database::ArrayType;
+use crate::decode::Position;
+
+/// Which of several rows with one key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settlement {
+    /// The last of the file.
+    LastWins,
+    /// The first of the file.
+    FirstWins,
+    /// All of them: a repeated key is the server's to refuse.
+    None,
+}
+
+/// One row of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchRow {
+    /// Where its record begins.
+    pub position: Position,
+    start: usize,
+    key_end: usize,
+    raw_start: usize,
+}
+
+/// Encoded rows and their original bytes.
+///
+/// A row is, for each slot, a length (`i32`, big endian, -1 for NULL) and so many bytes: the tuple of binary
+/// COPY, and element by element that of a binary array.
+#[derive(Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    raw: Vec<u8>,
+    rows: Vec<BatchRow>,
+    settled: Vec<u32>,
+    sorted: Vec<(u64, u32)>,
+    settlement: Option<Settlement>,
+}
+
+impl Batch {
+    /// Where the encoder appends the next row; [`Batch::push`] makes it one.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Takes what was appended to the buffer as a row whose first `key_len` bytes are its key.
+    pub fn push(&mut self, start: usize, key_len: usize, position: Position, raw: &[u8]) {
+        self.rows.push(BatchRow { position, start, key_end: start + key_len, raw_start: self.raw.len() });
+        self.raw.extend_from_slice(raw);
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Bytes held for the rows.
+    pub fn byte_count(&self) -> usize {
+        self.bytes.len() + self.raw.len()
+    }
+
+    /// Row `row`, and its original bytes.
+    pub fn row(&self, row: usize) -> Option<(BatchRow, &[u8])> {
+        let one = *self.rows.get(row)?;
+        let end = self.rows.get(row + 1).map_or(self.raw.len(), |next| next.raw_start);
+        Some((one, self.raw.get(one.raw_start..end)?))
+    }
+
+    /// Forgets all rows, keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.raw.clear();
+        self.rows.clear();
+        self.settled.clear();
+        self.sorted.clear();
+        self.settlement = None;
+    }
+
+    fn key(&self, row: u32) -> &[u8] {
+        self.rows.get(row as usize).and_then(|row| self.bytes.get(row.start..row.key_end)).unwrap_or_default()
+    }
+
+    /// Decides which rows are written, in key order; answers how many gave way to another.
+    pub(super) fn settle(&mut self, settlement: Settlement) -> u64 {
+        self.settlement = Some(settlement);
+        let mut sorted = std::mem::take(&mut self.sorted);
+        sorted.clear();
+        let common = self.common_prefix();
+        for row in 0..self.rows.len() {
+            // The number of rows is bounded far below u32.
+            let Ok(row) = u32::try_from(row) else { continue };
+            sorted.push((leading(self.key(row), common), row));
+        }
+        sorted.sort_unstable_by(|left, right| self.compare(*left, *right));
+        self.settled.clear();
+        for (at, (_, row)) in sorted.iter().enumerate() {
+            let is_same = |other: Option<&(u64, u32)>| {
+                other.is_some_and(|(_, other)| self.key(*other) == self.key(*row))
+            };
+            let gives_way = match settlement {
+                Settlement::LastWins => is_same(sorted.get(at + 1)),
+                Settlement::FirstWins => at > 0 && is_same(sorted.get(at - 1)),
+                Settlement::None => false,
+            };
+            if !gives_way {
+                self.settled.push(*row);
+            }
+        }
+        self.sorted = sorted;
+        (self.rows.len() - self.settled.len()) as u64
+    }
+
+    fn compare(&self, left: (u64, u32), right: (u64, u32)) -> Ordering {
+        // Most keys differ within the eight bytes after what all have in common.
+        left.0
+            .cmp(&right.0)
+            .then_with(|| self.key(left.1).cmp(self.key(right.1)))
+            .then_with(|| left.1.cmp(&right.1))
+    }
+
+    /// How many leading bytes all keys share.
+    fn common_prefix(&self) -> usize {
+        let first = self.key(0);
+        let mut common = first.len();
+        for row in &self.rows {
+            let key = self.bytes.get(row.start..row.key_end).unwrap_or_default();
+            let shared = common.min(key.len());
+            if first.get(..shared) != key.get(..shared) {
+                common = first.iter().zip(key).take_while(|(left, right)| left == right).count();
+            } else {
+                common = shared;
+            }
+        }
+        common
+    }
+
+    /// The rows to write, in key order; valid after [`Batch::settle`].
+    pub(super) fn settled(&self) -> &[u32] {
+        &self.settled
+    }
+
+    /// Puts rows into key order.
+    pub(super) fn sort_by_key(&self, rows: &mut [u32]) {
+        rows.sort_unstable_by(|left, right| self.key(*left).cmp(self.key(*right)).then(left.cmp(right)));
+    }
+
+    /// The row that gave way to `row` and would have been written without it.
+    pub(super) fn displaced_by(&self, row: u32) -> Option<u32> {
+        let at = self.sorted.iter().position(|(_, one)| *one == row)?;
+        let next = match self.settlement? {
+            Settlement::LastWins => at.checked_sub(1)?,
+            Settlement::FirstWins => at + 1,
+            Settlement::None => return None,
+        };
+        let (_, other) = *self.sorted.get(next)?;
+        (self.key(other) == self.key(row)).then_some(other)
+    }
+
+    /// Builds one array for each slot from the rows in `order`.
+    pub(super) fn fill_arrays(&self, order: &[u32], types: &[ArrayType], arrays: &mut [Vec<u8>]) {
+        // The number of rows is bounded far below i32.
+        let count = i32::try_from(order.len()).unwrap_or(i32::MAX);
+        for (array, one) in arrays.iter_mut().zip(types) {
+            array.clear();
+            array.extend_from_slice(&1_i32.to_be_bytes());
+            // The server takes NULL elements whatever this flag says; it is meant as a note.
+            array.extend_from_slice(&1_i32.to_be_bytes());
+            array.extend_from_slice(&one.element_oid.to_be_bytes());
+            array.extend_from_slice(&count.to_be_bytes());
+            array.extend_from_slice(&1_i32.to_be_bytes());
+        }
+        for row in order {
+            let Some(row) = self.rows.get(*row as usize) else { continue };
+            let mut rest = self.bytes.get(row.start..).unwrap_or_default();
+            for array in arrays.iter_mut() {
+                let Some((length, _)) = rest.split_first_chunk::<4>() else { break };
+                let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+                let Some((element, after)) = rest.split_at_checked(4 + length) else { break };
+                array.extend_from_slice(element);
+                rest = after;
+            }
+        }
+    }
+}
+
+/// Eight bytes of the key from `from` on, as a number that compares like them.
+fn leading(key: &[u8], from: usize) -> u64 {
+    let rest = key.get(from..).unwrap_or_default();
+    if let Some(eight) = rest.first_chunk::<8>() {
+        return u64::from_be_bytes(*eight);
+    }
+    let mut eight = [0; 8];
+    for (to, byte) in eight.iter_mut().zip(rest) {
+        *to = *byte;
+    }
+    u64::from_be_bytes(eight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push_row(batch: &mut Batch, fields: &[Option<&[u8]>], key_fields: usize) {
+        let start = batch.bytes.len();
+        let mut key_len = 0;
+        for (at, field) in fields.iter().enumerate() {
+            let length = field.map_or(-1, |bytes| i32::try_from(bytes.len()).expect("small"));
+            batch.bytes.extend_from_slice(&length.to_be_bytes());
+            batch.bytes.extend_from_slice(field.unwrap_or_default());
+            if at + 1 == key_fields {
+                key_len = batch.bytes.len() - start;
+            }
+        }
+        batch.push(start, key_len, Position::default(), b"");
+    }
+
+    fn batch(keys: &[&str]) -> Batch {
+        let mut batch = Batch::default();
+        for key in keys {
+            push_row(&mut batch, &[Some(key.as_bytes()), None], 1);
+        }
+        batch
+    }
+
+    #[test]
+    fn a_key_stands_once_and_in_order() {
+        let mut rows = batch(&["order-3", "order-1", "order-3", "order-2", "order-1"]);
+        assert_eq!(rows.settle(Settlement::LastWins), 2);
+        assert_eq!(rows.settled(), [4, 3, 2]);
+        assert_eq!(rows.displaced_by(4), Some(1));
+        assert_eq!(rows.displaced_by(3), None);
+        assert_eq!(rows.settle(Settlement::FirstWins), 2);
+        assert_eq!(rows.settled(), [1, 3, 0]);
+        assert_eq!(rows.displaced_by(0), Some(2));
+        assert_eq!(rows.settle(Settlement::None), 0);
+        assert_eq!(rows.settled().len(), 5);
+    }
+
+    #[test]
+    fn keys_that_begin_alike_are_told_apart() {
+        let mut rows = batch(&["prefix-prefix-b", "prefix-prefix-a", "prefix-prefix-", "prefix-prefix-a\0"]);
+        assert_eq!(rows.settle(Settlement::LastWins), 0);
+        assert_eq!(rows.settled(), [2, 1, 0, 3]);
+    }
+
+    #[test]
+    fn without_a_key_the_file_s_order_stays() {
+        let mut rows = Batch::default();
+        for _ in 0..3 {
+            push_row(&mut rows, &[Some(b"x")], 0);
+        }
+        assert_eq!(rows.settle(Settlement::None), 0);
+        assert_eq!(rows.settled(), [0, 1, 2]);
+    }
+}
