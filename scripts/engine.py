@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import json
 import os
 import platform
@@ -76,7 +77,9 @@ class Engine:
         done = self._docker("network", "inspect", "bridge")
         if done.returncode:
             raise Failure(f"the engine has no network `bridge`:\n{done.stderr}")
-        return json.loads(done.stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+        network = json.loads(done.stdout)[0]["IPAM"]["Config"][0]
+        # An engine that has just started names the subnet only; its own address there is the first one.
+        return str(network.get("Gateway") or ipaddress.ip_network(network["Subnet"])[1])
 
     def provide_base_image(self, bootstrap: Path) -> str:
         """Makes sure that the base image is there; answers where it came from."""
