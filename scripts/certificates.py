@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-LIFETIME = datetime.timedelta(days=7)
+# Long enough for no warning about its end.
+LIFETIME = datetime.timedelta(days=90)
 
 
 class Certificates(NamedTuple):

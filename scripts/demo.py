@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from job import relative, run_job
 from ministack import ATTEMPTS, finished_loads
-from preparation import ROOT, RUN
+from preparation import ROOT, RUN, SCRIPTS
 from sample import COLUMNS, TABLE, Order, as_csv, book_orders
 from service import Failure
-from stack import BUCKET, DATABASE, LEDGER, Stack
+from stack import BUCKET, LEDGER, REJECTS, Stack
 from steps import note, step
 
 FUNCTION = "holoload"
@@ -184,9 +184,9 @@ def show_table(stack: Stack, table_count: int) -> None:
 
 def show_ledger(stack: Stack) -> None:
     note(f"\n{LEDGER}:\n")
-    columns = ["bucket", "object_key", "status"]
-    rows = stack.query(f"select {', '.join(columns)} from {LEDGER} order by object_key")
-    show_rows([columns, *rows])
+    columns = ["bucket", "object_key", "table_name", "attempt", "status", "row_count"]
+    rows = stack.query(f"select {', '.join(columns)} from {LEDGER} order by started_at")
+    show_rows([columns, *([as_text(value) for value in row] for row in rows)])
 
 
 def show_rows(rows: list[list[str]]) -> None:
@@ -205,22 +205,30 @@ def as_text(value: Any) -> str:
 def keep(stack: Stack, bootstrap: Path) -> None:
     """Leaves the stack up and says what can be tried on it."""
     environment = relative(stack.write_shell_environment())
-    bad_rows = RUN / "bad-row.csv"
-    bad_rows.write_text("order-1,10001,1,good,1,100\r\norder-2,10002,two,book_id is no number,1,100\r\n")
+    bad_row = RUN / "bad-row.csv"
+    bad_row.write_text("order-1,10001,1,good,1,100\r\norder-2,10002,two,book_id is no number,1,100\r\n", newline="")
     holoload = relative(bootstrap.with_name("holoload"))
-    python = relative(ROOT / ".venv" / "bin" / "python")
+    s3 = f"{relative(ROOT / '.venv' / 'bin' / 'python')} {relative(SCRIPTS / 's3.py')}"
+    plain = f"s3://{BUCKET}/{SAMPLES['plain'].key}"
     note(f"""
 The stack stays up until you press Enter or Ctrl-C. In another terminal, in this folder:
 
-  . {environment}                                      # the CLI now works against this stack
-  {holoload} history                                   # what was loaded
-  {holoload} doctor                                    # is everything reachable and allowed
-  {holoload} load s3://{BUCKET}/{SAMPLES["plain"].key}  # the same object again: nothing to do
-  {python} scripts/put.py {relative(bad_rows)} s3://{BUCKET}/original-data/bad-row.csv
-                                                       # one row too bad for the table: see history, and s3://bob-rejects/
-  {stack.psql_command()} -c 'table {LEDGER}'
+The commands of this stack, and what was loaded:
+  . {environment}
+  {holoload} history
 
-Database {DATABASE} on localhost:{stack.postgres.port}, AWS on {stack.aws.endpoint}.
+The same object once more: it is loaded already; with --force its rows turn out unchanged:
+  {holoload} load {plain}
+  {holoload} load --force {plain}
+
+A file with one row that the table cannot take; the put invokes the handler, which keeps the row and says why:
+  {s3} put {relative(bad_row)} s3://{BUCKET}/original-data/bad-row.csv
+  {holoload} history
+  {s3} ls s3://{REJECTS}/
+  {s3} cat s3://{REJECTS}/...
+
+The table and the ledger themselves:
+  {stack.psql_command()}
 """)
     if sys.stdin.isatty():
         input()

@@ -150,14 +150,15 @@ def zip_bootstrap(bootstrap: Path) -> bytes:
 
 
 def finished_loads(lines: list[str]) -> Iterator[dict[str, Any]]:
-    """The handler's log lines about finished loads, with the whole report under `report`."""
+    """The handler's log lines about finished loads; `report` is the whole report."""
     for line in lines:
         try:
             entry = json.loads(line)
         except ValueError:
             continue
         if isinstance(entry, dict) and entry.get("message") == "load finished":
-            yield entry
+            # A log field holds no objects: the report is JSON in a string.
+            yield {**entry, "report": json.loads(entry["report"])}
 
 
 def _notification(prefix: str, function_arn: str) -> dict[str, Any]:

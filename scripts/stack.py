@@ -85,7 +85,7 @@ class Stack:
         """The status of each object key; empty as long as no load has made the ledger."""
         if self.query(f"select to_regclass('{LEDGER}')") == [[None]]:
             return {}
-        return dict(self.query(f"select object_key, status from {LEDGER}"))
+        return dict(self.query(f"select object_key, status from {LEDGER} order by attempt"))
 
     def loader_environment(self) -> dict[str, str]:
         """The handler's configuration: one table needs no file."""

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::aws::Aws;
-use crate::database::{Server, Session};
+use crate::database::{CLOSE_TIMEOUT_MS, Server, Session};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::object::ObjectRef;
@@ -123,8 +123,13 @@ impl Context {
 
     /// Ends the connection and waits until it is gone.
     pub async fn discard(&mut self) {
+        self.discard_within(Duration::from_millis(CLOSE_TIMEOUT_MS)).await;
+    }
+
+    /// The same where time is short: takes at most twice the `limit`, also when nobody answers any more.
+    pub async fn discard_within(&mut self, limit: Duration) {
         if let Some(session) = self.session.take() {
-            session.close(&self.server).await;
+            session.close(&self.server, limit).await;
         }
     }
 

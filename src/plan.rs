@@ -112,7 +112,7 @@ impl Planner {
         let routes: Vec<Arc<Route>> = settings
             .routes
             .iter()
-            .map(|route| Route::new(route, has_rejects).map(Arc::new))
+            .map(|route| Route::new(route, has_rejects, zone_name, limits).map(Arc::new))
             .collect::<Result<_>>()?;
         let planner = Self { routes, unmatched: settings.unmatched, zone, limits };
         planner.refuse_own_output(settings.rejects.as_deref())?;
@@ -165,7 +165,7 @@ impl Planner {
 }
 
 impl Route {
-    fn new(said: &RouteSettings, has_rejects: bool) -> Result<Self> {
+    fn new(said: &RouteSettings, has_rejects: bool, zone_name: &str, limits: Limits) -> Result<Self> {
         let matcher = GlobBuilder::new(&said.object).literal_separator(true).build().map_err(|source| {
             Error::config(format!("read the glob `{}`", said.object)).with_source(source)
         })?;
@@ -209,7 +209,8 @@ impl Route {
             bad_rows_max: max,
             bad_rows_max_percent: percent,
             matcher: matcher.compile_matcher(),
-            fingerprint: format!("{said:?}"),
+            // Whatever can change the verdict about an object, also what is said elsewhere than in the route.
+            fingerprint: format!("{said:?}{max}{percent}{zone_name}{limits:?}"),
         })
     }
 

@@ -41,8 +41,8 @@ const UNACKNOWLEDGED_MAX_MS: u64 = 30_000;
 const IDLE_MAX_MS: u64 = 300_000;
 /// The vendor's client gives connections one hour (holo-client, `connectionMaxAliveMs`); stay below.
 const AGE_MAX_MS: u64 = 50 * 60_000;
-/// How long a closing connection may take to say goodbye before its task is ended.
-const CLOSE_TIMEOUT_MS: u64 = 1_000;
+/// How long the cancelling of a statement, and then the goodbye, may take.
+pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
 
 /// Whom to talk to and as whom.
 #[derive(Clone, Debug)]
@@ -256,14 +256,13 @@ impl Session {
     }
 
     /// Ends the connection and waits until it is gone. A statement that is still running is cancelled first, so
-    /// that its locks do not outlive us.
-    pub async fn close(self, server: &Server) {
+    /// that its locks do not outlive us. Takes at most twice the `limit`.
+    pub async fn close(self, server: &Server, limit: Duration) {
         let Self { client, mut connection, is_in_transaction, is_spoiled, .. } = self;
         if (is_in_transaction || is_spoiled) && !client.is_closed() {
-            cancel(client.cancel_token(), server).await;
+            cancel(client.cancel_token(), server, limit).await;
         }
         drop(client);
-        let limit = Duration::from_millis(CLOSE_TIMEOUT_MS);
         if tokio::time::timeout(limit, &mut connection).await.is_err() {
             connection.abort();
             // An aborted task ends with an error that says just that.
@@ -286,8 +285,7 @@ where
     drop(connection.await);
 }
 
-async fn cancel(token: CancelToken, server: &Server) {
-    let limit = Duration::from_millis(CLOSE_TIMEOUT_MS);
+async fn cancel(token: CancelToken, server: &Server, limit: Duration) {
     // Best effort: the connection is dropped next, which ends the statement as soon as the server notices.
     let cancelled = async {
         if server.tls == TlsMode::InsecurePlaintext {

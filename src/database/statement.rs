@@ -102,11 +102,15 @@ pub enum Tally {
 }
 
 /// A wire form that is bound as it is; its bytes never show in a debug text.
-struct Encoded<'a>(&'a [u8]);
+struct Encoded<'a> {
+    bytes: &'a [u8],
+    /// Bytes that this and the values after it will take: the message grows once instead of by doubling.
+    bytes_to_come: usize,
+}
 
 impl fmt::Debug for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0.len())
+        write!(f, "{} bytes", self.bytes.len())
     }
 }
 
@@ -116,7 +120,8 @@ impl ToSql for Encoded<'_> {
         _: &Type,
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        out.extend_from_slice(self.0);
+        out.reserve(self.bytes_to_come);
+        out.extend_from_slice(self.bytes);
         Ok(IsNull::No)
     }
 
@@ -157,7 +162,14 @@ impl Session {
             Some(statement) => statement.clone(),
             None => self.prepare(sql, arrays.types).await?,
         };
-        let values = || arrays.values.iter().map(|value| Encoded(value));
+        let values = || {
+            let mut bytes_to_come: usize = arrays.values.iter().map(|value| value.len() + 4).sum();
+            arrays.values.iter().map(move |value| {
+                let encoded = Encoded { bytes: value, bytes_to_come };
+                bytes_to_come -= value.len() + 4;
+                encoded
+            })
+        };
         let client = &self.client;
         if !self.is_in_transaction {
             return run(client, &statement, values(), tally).await.map_err(fail);

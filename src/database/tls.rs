@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use native_tls::{Certificate, Protocol, TlsConnector};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufStream, ReadBuf};
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 
@@ -77,6 +77,11 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>> {
     if found.is_empty() { Err(refuse("it holds no certificate")) } else { Ok(found) }
 }
 
+/// Answers are short.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
+/// A TLS record is at most 16 KiB; so many of them go out in one system call instead of one each.
+const WRITE_BUFFER_BYTES: usize = 128 * 1024;
+
 /// Makes TLS streams and keeps the certificate of the last peer (DER).
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -118,6 +123,7 @@ impl TlsConnect<Socket> for Handshake {
     type Future = Pin<Box<dyn Future<Output = std::result::Result<Stream, native_tls::Error>> + Send>>;
 
     fn connect(self, socket: Socket) -> Self::Future {
+        let socket = BufStream::with_capacity(READ_BUFFER_BYTES, WRITE_BUFFER_BYTES, socket);
         Box::pin(async move {
             let stream = self.maker.connector.connect(&self.domain, socket).await?;
             let der =
@@ -128,7 +134,7 @@ impl TlsConnect<Socket> for Handshake {
     }
 }
 
-pub(super) struct Stream(tokio_native_tls::TlsStream<Socket>);
+pub(super) struct Stream(tokio_native_tls::TlsStream<BufStream<Socket>>);
 
 impl AsyncRead for Stream {
     fn poll_read(

@@ -120,6 +120,8 @@ fn objects(payload: &Value, depth: usize) -> Result<(Door, Batch)> {
         return manual(payload, address);
     }
     if let Some(request) = payload.get("reprocess") {
+        // `force` beside it instead of inside would do nothing, in silence.
+        known_members(payload, &["reprocess"])?;
         return reprocess(request);
     }
     Err(unrecognised("the payload has none of the members that name a door"))

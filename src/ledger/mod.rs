@@ -19,6 +19,8 @@ mod history;
 pub use ddl::{grants, statements};
 pub use history::{Entry, Filter, history};
 
+/// Before a verdict that is repeated; in the ledger it stands once, however often that was.
+const REPEATED: &str = "failed before, under the same settings: ";
 /// Other writers of the same history may take the number first; each try looks again.
 const ATTEMPT_TRIES_MAX: u32 = 8;
 
@@ -57,18 +59,18 @@ pub enum Claim {
 /// A fence row that is locked until the transaction ends.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
-    /// `Last-Modified` of what was read last, when that came without a sequencer: what is older must not pass.
-    read_without_sequencer_ms: Option<i64>,
+    /// `Last-Modified` of what was read last.
+    read_ms: Option<i64>,
     read_etag: Option<String>,
+    /// Its sequencer and the request's order the two; without, `Last-Modified` does.
+    is_ordered: bool,
 }
 
 impl Held {
     /// Whether the version that was opened is older than what is in the table already.
     pub fn is_passed_by(&self, opened: &ObjectVersion, force: bool) -> bool {
-        let (Some(read), Some(opened_ms)) = (self.read_without_sequencer_ms, opened.last_modified_ms) else {
-            return false;
-        };
-        !force && opened_ms < read && opened.etag != self.read_etag
+        let (Some(read_ms), Some(opened_ms)) = (self.read_ms, opened.last_modified_ms) else { return false };
+        !force && !self.is_ordered && opened_ms < read_ms && opened.etag != self.read_etag
     }
 }
 
@@ -86,8 +88,9 @@ impl Ledger {
     ) -> Result<Claim> {
         let row = self.lock(session, request, table).await?;
         let held = Held {
-            read_without_sequencer_ms: row.get::<_, Option<i64>>("unsequenced_ms"),
+            read_ms: row.get("last_modified_ms"),
             read_etag: row.get("etag"),
+            is_ordered: request.sequencer.is_some() && row.get::<_, bool>("is_sequenced"),
         };
         if request.force {
             return Ok(Claim::Fresh(held));
@@ -108,8 +111,7 @@ impl Ledger {
         let sql = format!(
             "INSERT INTO {} AS held (bucket, object_key, table_name, claimed_at) VALUES ($1, $2, $3, now()) \
              ON CONFLICT (bucket, object_key, table_name) DO UPDATE SET claimed_at = excluded.claimed_at \
-             RETURNING sequencer, version_id, etag, last_modified_ms, loaded_at IS NOT NULL AS is_loaded, \
-             CASE WHEN is_sequenced THEN NULL ELSE last_modified_ms END AS unsequenced_ms",
+             RETURNING sequencer, version_id, etag, last_modified_ms, is_sequenced, loaded_at IS NOT NULL AS is_loaded",
             self.fence.quoted()
         );
         let values: [Parameter<'_>; 3] =
@@ -154,7 +156,8 @@ impl Ledger {
             return Ok(None);
         }
         let message = row.get::<_, Option<String>>("error_message").unwrap_or_default();
-        let mut error = Error::input(format!("failed before, under the same settings: {message}"));
+        let message = message.strip_prefix(REPEATED).unwrap_or(&message);
+        let mut error = Error::input(format!("{REPEATED}{message}"));
         if let Some(code) = row.get::<_, Option<String>>("error_code") {
             error = error.with_code(code);
         }
@@ -327,7 +330,7 @@ fn decide(row: &Row, request: &Request) -> Option<Claim> {
     }
     let etag: Option<String> = row.get("etag");
     let version_id: Option<String> = row.get("version_id");
-    let is_sequenced = row.get::<_, Option<i64>>("unsequenced_ms").is_none();
+    let is_sequenced: bool = row.get("is_sequenced");
     let is_same_content = etag.is_some() && etag == request.version.etag;
     let is_same_version = is_same_content
         && (version_id == request.version.version_id

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use crate::context::Context;
+use crate::database::CLOSE_TIMEOUT_MS;
 use crate::error::{Class, Error, Result};
 use crate::ledger::{Claim, Held, Ledger, Line};
 use crate::object::body::{ObjectBody, current_version};
@@ -36,6 +37,8 @@ const STATEMENT_TIMEOUT_MS: u64 = 8 * 3_600_000;
 const EXIT_MARGIN_MIN_MS: u64 = 300;
 /// See above.
 const EXIT_MARGIN_MAX_MS: u64 = 5_000;
+/// Kept back of that for the answer alone.
+const ANSWER_MARGIN_MS: u64 = 100;
 /// A certificate that ends sooner is worth a warning.
 const CERTIFICATE_WARNING_DAYS: i64 = 30;
 
@@ -59,6 +62,22 @@ impl Invocation<'_> {
         Some(left.saturating_sub(margin))
     }
 
+    /// For each of the two steps of closing a connection: a fifth of the time that is really left.
+    fn close_limit(&self) -> Duration {
+        let limit = Duration::from_millis(CLOSE_TIMEOUT_MS);
+        self.deadline.map_or(limit, |at| limit.min(at.saturating_duration_since(Instant::now()) / 5))
+    }
+
+    /// For the line in the history of a load that failed; what is kept back is for the answer.
+    fn history_limit(&self) -> Duration {
+        let limit = Duration::from_millis(EXIT_MARGIN_MAX_MS);
+        let answering = Duration::from_millis(ANSWER_MARGIN_MS);
+        self.deadline.map_or(limit, |at| {
+            let left = at.saturating_duration_since(Instant::now()).saturating_sub(answering);
+            limit.min(left.mul_f32(0.8))
+        })
+    }
+
     fn statement_ms(&self) -> u64 {
         let remaining = self.remaining().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
         remaining.unwrap_or(STATEMENT_TIMEOUT_MS).clamp(1, STATEMENT_TIMEOUT_MS)
@@ -71,21 +90,25 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
     let started_at = jiff::Timestamp::now();
     let mut report = Report::new(request, started_at);
     report.warnings.clone_from(&context.warnings);
-    let mut trace = Trace { version: request.version.clone(), plan_hash: None, is_recorded: false };
+    let mut trace = Trace {
+        version: request.version.clone(),
+        plan_hash: None,
+        is_recorded: false,
+        is_shut_out: false,
+    };
 
     let outcome = attempts(context, request, invocation, &mut report, &mut trace).await;
     if let Err(error) = &outcome {
         // Nothing of a failed load may outlive it, least of all a transaction.
-        context.discard().await;
+        context.discard_within(invocation.close_limit()).await;
         report.fail(error);
     }
     report.duration_ms = elapsed_ms(started);
-    let may_reach_database = outcome.as_ref().err().is_none_or(|error| error.class() != Class::Access);
-    if !trace.is_recorded && may_reach_database && !request.dry_run {
+    if !trace.is_recorded && !trace.is_shut_out && !request.dry_run {
         let line =
             HistoryLine { request, invocation, trace: &trace, started_ms: started_at.as_millisecond() };
         if let Err(error) = line.write(context, &report).await {
-            context.discard().await;
+            context.discard_within(invocation.close_limit()).await;
             report.warnings.push(format!("the ledger could not be written: {error}"));
         }
     }
@@ -97,6 +120,8 @@ struct Trace {
     version: ObjectVersion,
     plan_hash: Option<String>,
     is_recorded: bool,
+    /// The database refused us; asking again, for the ledger, might lock the account.
+    is_shut_out: bool,
 }
 
 async fn attempts(
@@ -112,7 +137,7 @@ async fn attempts(
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        context.discard().await;
+        context.discard_within(invocation.close_limit()).await;
         if settle(context, request, &error, report).await? {
             return Ok(());
         }
@@ -175,7 +200,13 @@ async fn attempt(
     trace.version.clone_from(&request.version);
 
     let clock = Instant::now();
-    let session = context.session().await?;
+    let session = match context.session().await {
+        Ok(session) => session,
+        Err(error) => {
+            trace.is_shut_out = error.class() == Class::Access;
+            return Err(error);
+        }
+    };
     warn_of_certificate(session.certificate_not_after_ms(), report);
     report.phases.connect_ms = elapsed_ms(clock);
     let plan = plan(context, route).await?;
@@ -422,12 +453,7 @@ impl HistoryLine<'_> {
             let session = context.session().await?;
             ledger.record(session, &line).await
         };
-        let limit = Duration::from_millis(EXIT_MARGIN_MAX_MS);
-        let limit = self
-            .invocation
-            .deadline
-            .map_or(limit, |at| limit.min(at.saturating_duration_since(Instant::now()).mul_f32(0.8)));
-        tokio::time::timeout(limit, work)
+        tokio::time::timeout(self.invocation.history_limit(), work)
             .await
             .unwrap_or_else(|_| Err(Error::transient("write the ledger: no time is left")))
     }

@@ -129,14 +129,17 @@ impl Batch {
     /// How many leading bytes all keys share.
     fn common_prefix(&self) -> usize {
         let first = self.key(0);
+        let first_lead = leading(first, 0);
         let mut common = first.len();
         for row in &self.rows {
             let key = self.bytes.get(row.start..row.key_end).unwrap_or_default();
-            let shared = common.min(key.len());
-            if first.get(..shared) != key.get(..shared) {
-                common = first.iter().zip(key).take_while(|(left, right)| left == right).count();
-            } else {
-                common = shared;
+            let differing = first_lead ^ leading(key, 0);
+            if differing != 0 {
+                // Keys shorter than the word are filled up with zeros, which may match: the lengths bound it.
+                common = common.min(differing.leading_zeros() as usize / 8).min(key.len());
+            } else if common > WORD {
+                let shared = first.iter().zip(key).take(common).take_while(|(left, right)| left == right);
+                common = shared.count();
             }
         }
         common
@@ -183,13 +186,27 @@ impl Batch {
             for array in arrays.iter_mut() {
                 let Some((length, _)) = rest.split_first_chunk::<4>() else { break };
                 let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
-                let Some((element, after)) = rest.split_at_checked(4 + length) else { break };
-                array.extend_from_slice(element);
-                rest = after;
+                let size = 4 + length;
+                match rest.first_chunk::<WIDE>() {
+                    // A copy of fixed size needs no call: numbers, dates and short texts take this way.
+                    Some(wide) if size <= WIDE => {
+                        let end = array.len() + size;
+                        array.extend_from_slice(wide);
+                        array.truncate(end);
+                    }
+                    _ => array.extend_from_slice(rest.get(..size).unwrap_or_default()),
+                }
+                rest = rest.get(size..).unwrap_or_default();
             }
         }
     }
 }
+
+/// Copied at once where an element is no longer.
+const WIDE: usize = 32;
+
+/// Bytes of a key that are compared at once.
+const WORD: usize = 8;
 
 /// Eight bytes of the key from `from` on, as a number that compares like them.
 fn leading(key: &[u8], from: usize) -> u64 {

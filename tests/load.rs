@@ -1,0 +1,24 @@
+//! Loads from end to end: files and objects in, rows of a real PostgreSQL out, through the real binary.
+
+mod support;
+
+#[path = "load/canary.rs"]
+mod canary;
+#[path = "load/columns.rs"]
+mod columns;
+#[path = "load/content.rs"]
+mod content;
+#[path = "load/harness.rs"]
+mod harness;
+#[path = "load/modes.rs"]
+mod modes;
+#[path = "load/rejects.rs"]
+mod rejects;
+#[path = "load/settings.rs"]
+mod settings;
+#[path = "load/shapes.rs"]
+mod shapes;
+#[path = "load/storage.rs"]
+mod storage;
+#[path = "load/tls.rs"]
+mod tls;
