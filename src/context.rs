@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::aws::Aws;
 use crate::database::{CLOSE_TIMEOUT_MS, Server, Session};
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::ledger::Ledger;
 use crate::object::ObjectRef;
 use crate::plan::{Limits, Planner};
@@ -31,7 +31,12 @@ pub async fn settings(environment: &Environment, aws: Option<&Aws>) -> Result<Se
             let object = ObjectRef::parse_s3(address)?;
             let aws = aws.ok_or_else(|| Error::bug("read the configuration from S3 without a client"))?;
             let text = aws.text(&object.bucket, &object.key, CONFIG_BYTES_MAX).await;
-            Some(text.map_err(|error| error.context("read the configuration"))?)
+            Some(text.map_err(|error| {
+                // A configuration that is not there is no fault of the object that was to be loaded.
+                let error =
+                    if error.class() == Class::Input { error.reclassed(Class::Config) } else { error };
+                error.context("read the configuration")
+            })?)
         }
         Some(path) => Some(std::fs::read_to_string(path).map_err(|source| {
             Error::config(format!("read the configuration `{path}`"))

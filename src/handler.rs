@@ -198,21 +198,26 @@ async fn is_done(context: &mut Context, message: &Message, invocation: &Invocati
     let reports = load_all(context, Door::Sqs, &batch.requests, invocation).await;
     let classes: Vec<Class> = reports.iter().filter_map(Report::class).collect();
     if classes.contains(&Class::Transient) {
-        delay(context, message).await;
+        delay(context, message, invocation).await;
         return false;
     }
     classes.iter().all(|class| context.acknowledge_failed && *class == Class::Input)
 }
 
 /// Without this a message would come back after the queue's whole visibility timeout, 90 minutes.
-async fn delay(context: &Context, message: &Message) {
+async fn delay(context: &Context, message: &Message, invocation: &Invocation<'_>) {
     let (Some(aws), Some(arn), Some(receipt)) = (&context.aws, &message.queue_arn, &message.receipt_handle)
     else {
         return;
     };
     let seconds =
         retry_delay_s(message.receive_count, jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
-    if let Err(error) = aws.delay_message(arn, receipt, seconds).await {
+    let delaying = tokio::time::timeout(invocation.exit_limit(), aws.delay_message(arn, receipt, seconds));
+    let delayed = delaying.await.unwrap_or_else(|_| {
+        Err(Error::transient("change a message's visibility: no time is left")
+            .with_hint("is SQS reached from the function's network?"))
+    });
+    if let Err(error) = delayed {
         tracing::warn!(message_id = message.id, error = %error, hint = error.hint(), "message visibility not changed");
     }
 }

@@ -35,7 +35,10 @@ fn assert_says(request: &Request, said: &Said) {
     assert_eq!(request.version.last_modified_ms, None, "no delivery says it");
     assert_eq!(request.sequencer.as_ref().map(holoload::object::Sequencer::as_str), said.sequencer);
     assert_eq!(request.event_time_ms, said.event_time_ms);
-    assert_eq!((request.is_manual, request.force, request.dry_run), (said.is_manual, said.force, said.dry_run));
+    assert_eq!(
+        (request.is_manual, request.force, request.dry_run),
+        (said.is_manual, said.force, said.dry_run)
+    );
 }
 
 /// The objects and the ignored records of a payload that is answered as a whole.

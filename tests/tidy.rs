@@ -1,2 +1,166 @@
+//! Style as a test: which room may use which, where a crate may be named, how long a file may be.
+#![expect(clippy::expect_used, reason = "a failed test panics")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of code (blank lines, comments and test modules left out) in one file.
+const FILE_LINES_MAX: usize = 500;
+
+/// Each room and the rooms it may use. `docs/design.md` says what they are.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("aws", &["error"]),
+    ("object", &["error", "aws"]),
+    ("event", &["error", "object"]),
+    ("decode", &["error"]),
+    ("table", &["error"]),
+    ("row", &["error", "table", "decode"]),
+    ("settings", &["error"]),
+    ("plan", &["error", "settings", "table", "decode", "object"]),
+    ("database", &["error", "table", "settings"]),
+    ("sink", &["error", "table", "row", "plan", "database", "decode", "settings"]),
+    ("report", &["error", "object"]),
+    ("ledger", &["error", "object", "database", "table", "report"]),
+    ("reject", &["error", "object", "row", "aws", "decode", "report"]),
+    ("context", &["error", "settings", "plan", "aws", "database", "ledger", "reject", "object"]),
+    (
+        "load",
+        &[
+            "error", "object", "decode", "table", "row", "plan", "database", "sink", "ledger", "reject",
+            "report", "context", "aws",
+        ],
+    ),
+    ("handler", &["error", "object", "event", "load", "report", "context"]),
+    ("lambda", &["error", "aws", "context", "handler", "load", "plan", "reject", "settings"]),
+    (
+        "cli",
+        &[
+            "error", "aws", "context", "handler", "ledger", "load", "object", "plan", "report", "settings",
+            "table",
+        ],
+    ),
+];
+
+/// Each fenced crate and the rooms that may name it.
+const FENCES: &[(&str, &[&str])] = &[
+    ("aws_config", &["aws"]),
+    ("aws_sdk_", &["aws"]),
+    ("aws_lambda_events", &["event", "handler"]),
+    ("lambda_runtime", &["lambda", "bin"]),
+    ("tokio_postgres", &["database"]),
+    ("native_tls", &["database"]),
+    ("x509_parser", &["database"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("globset", &["plan"]),
+    ("serde_saphyr", &["settings"]),
+];
+
+/// Rooms without clock, runtime and network: what they answer depends on what they are given alone.
+const PURE: &[&str] = &["error", "event", "decode", "table", "row", "settings", "plan", "report"];
+const IMPURE_WORDS: &[&str] = &["tokio::", "Instant::now", "SystemTime::now", "Timestamp::now", "std::net"];
+
+struct Source {
+    path: PathBuf,
+    room: String,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let below = path.strip_prefix(&root).expect("below src");
+                let first = below.components().next().expect("a name").as_os_str().to_string_lossy();
+                let room = first.trim_end_matches(".rs").to_owned();
+                let text = fs::read_to_string(&path).expect("UTF-8");
+                found.push(Source { path, room, text });
+            }
+        }
+    }
+    found
+}
+
+/// What is not a comment, up to the file's test module.
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+    lines
+        .take_while(|(_, line)| *line != "#[cfg(test)]")
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with("//"))
+}
+
+fn violations_of(source: &Source, rooms: &BTreeMap<&str, &[&str]>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut say = |line: usize, what: String| found.push(format!("{}:{line}: {what}", source.path.display()));
+    let allowed = rooms.get(source.room.as_str());
+    let is_room = allowed.is_some();
+    if !is_room && !matches!(source.room.as_str(), "lib" | "bin") {
+        say(1, format!("`{}` is no room", source.room));
+    }
+    for (number, line) in code_lines(&source.text) {
+        for after in line.split("crate::").skip(1) {
+            let used: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let is_allowed =
+                used == source.room || allowed.is_none_or(|allowed| allowed.contains(&used.as_str()));
+            if is_room && rooms.contains_key(used.as_str()) && !is_allowed {
+                say(number, format!("`{}` may not use `{used}`", source.room));
+            }
+        }
+        for (name, fenced) in FENCES {
+            let is_named =
+                line.contains(&format!("{name}::")) || (name.ends_with('_') && line.contains(name));
+            if is_named && !fenced.contains(&source.room.as_str()) {
+                say(number, format!("`{}` may not name the crate `{name}`", source.room));
+            }
+        }
+        if PURE.contains(&source.room.as_str()) {
+            for word in IMPURE_WORDS.iter().filter(|word| line.contains(**word)) {
+                say(number, format!("`{}` is a pure room and may not say `{word}`", source.room));
+            }
+        }
+    }
+    let length = code_lines(&source.text).count();
+    if length > FILE_LINES_MAX {
+        say(1, format!("{length} lines of code, more than {FILE_LINES_MAX}"));
+    }
+    found
+}
+
 #[test]
-fn a() {}
+fn rooms_keep_to_themselves() {
+    let rooms: BTreeMap<&str, &[&str]> = ROOMS.iter().copied().collect();
+    let found: Vec<String> = sources().iter().flat_map(|source| violations_of(source, &rooms)).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_planted_violation_is_found() {
+    let rooms: BTreeMap<&str, &[&str]> = ROOMS.iter().copied().collect();
+    let plant = |room: &str, text: &str| {
+        let source = Source { path: "planted.rs".into(), room: room.to_owned(), text: text.to_owned() };
+        violations_of(&source, &rooms).len()
+    };
+    assert_eq!(plant("decode", "use crate::sink::Sink;"), 1);
+    assert_eq!(plant("load", "use tokio_postgres::Client;"), 1);
+    assert_eq!(plant("plan", "let now = std::time::Instant::now();"), 1);
+    assert_eq!(plant("util", "fn f() {}"), 1);
+    assert_eq!(plant("row", &"x;\n".repeat(FILE_LINES_MAX + 1)), 1);
+    assert_eq!(plant("decode", "use crate::error::Error;\n// crate::sink"), 0);
+}
+
+#[test]
+fn every_variable_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/configuration.md")).expect("docs/configuration.md");
+    for (name, _) in holoload::settings::VARIABLES {
+        assert!(page.contains(name), "docs/configuration.md does not name {name}");
+    }
+}

@@ -17,8 +17,9 @@
 //! - A delimiter always starts another field, so a trailing one adds an empty field.
 //! - A quote is special only as the first byte of a field; later in an unquoted field it is data.
 //! - Inside quotes delimiters and line ends are data, and a doubled quote stands for one.
-//! - With [`Escape::Byte`] the escape, inside quotes only, makes the next byte data whatever it is and is itself
-//!   dropped: `\"` is `"`, `\\` is `\`, and `\n` is the letter `n`. Doubled quotes work beside it.
+//! - With [`Escape::Byte`] the escape, inside quotes only, stands for the quote or escape that follows it: `\"` is
+//!   `"`, `\\` is `\`. Before anything else it is data, as in PostgreSQL's COPY (`csv-core` would drop it): `C:\new`
+//!   stays what it is. Doubled quotes work beside it.
 //!
 //! Two things that `csv-core` mends in silence are malformed here: text after a closing quote, and a quote that
 //! the object never closes. Such a record reaches as far as `csv-core` would take it, so that the next one is the

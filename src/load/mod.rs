@@ -68,8 +68,8 @@ impl Invocation<'_> {
         self.deadline.map_or(limit, |at| limit.min(at.saturating_duration_since(Instant::now()) / 5))
     }
 
-    /// For the line in the history of a load that failed; what is kept back is for the answer.
-    fn history_limit(&self) -> Duration {
+    /// For what is still to be said to others once a load has failed; what is kept back is for the answer.
+    pub fn exit_limit(&self) -> Duration {
         let limit = Duration::from_millis(EXIT_MARGIN_MAX_MS);
         let answering = Duration::from_millis(ANSWER_MARGIN_MS);
         self.deadline.map_or(limit, |at| {
@@ -90,12 +90,8 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
     let started_at = jiff::Timestamp::now();
     let mut report = Report::new(request, started_at);
     report.warnings.clone_from(&context.warnings);
-    let mut trace = Trace {
-        version: request.version.clone(),
-        plan_hash: None,
-        is_recorded: false,
-        is_shut_out: false,
-    };
+    let mut trace =
+        Trace { version: request.version.clone(), plan_hash: None, is_recorded: false, is_shut_out: false };
 
     let outcome = attempts(context, request, invocation, &mut report, &mut trace).await;
     if let Err(error) = &outcome {
@@ -453,7 +449,7 @@ impl HistoryLine<'_> {
             let session = context.session().await?;
             ledger.record(session, &line).await
         };
-        tokio::time::timeout(self.invocation.history_limit(), work)
+        tokio::time::timeout(self.invocation.exit_limit(), work)
             .await
             .unwrap_or_else(|_| Err(Error::transient("write the ledger: no time is left")))
     }

@@ -61,6 +61,21 @@ fn dialect() -> impl Strategy<Value = Dialect> {
     prop::sample::select(vec![CSV, BACKSLASH, UNQUOTED, UNQUOTED_BACKSLASH])
 }
 
+/// `input` with every backslash before something that needs none doubled: there `csv-core` drops it, and we keep it.
+fn well_escaped(input: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(input.len());
+    let mut run = 0;
+    for (at, byte) in input.iter().enumerate() {
+        escaped.push(*byte);
+        run = if *byte == b'\\' { run + 1 } else { 0 };
+        let ends = run % 2 == 1 && input.get(at + 1).is_none_or(|next| *next != b'\\' && *next != b'"');
+        if ends {
+            escaped.push(b'\\');
+        }
+    }
+    escaped
+}
+
 /// Cuts `input` at the offsets `cuts`, taken modulo its length.
 fn cut<'a>(input: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     let mut offsets: Vec<_> = cuts.iter().map(|cut| cut % (input.len() + 1)).collect();
@@ -125,6 +140,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_cut_into_the_records_and_fields_of_csv_core(input in soup(), dialect in dialect()) {
+        let input = well_escaped(&input);
         let steps = decode(dialect, AMPLE_BYTES, [&input[..]]);
         let records = oracle(dialect, &input);
         prop_assert_eq!(steps.len(), records.len());

@@ -98,10 +98,19 @@ fn members_of_the_wrong_type_are_refused() {
         (json!({"reprocess": {"objects": ["s3://b/k", 5]}}), "`objects` must be a list"),
         (json!({"reprocess": {"objects": ["s3://b/k", "k"]}}), "read the object address `k`"),
         (json!({"Records": [{"s3": {}}]}), "`s3.bucket.name` is missing"),
-        (json!({"Records": [{"s3": {"bucket": {"name": ""}, "object": {"key": "k"}}}]}), "`s3.bucket.name` is missing"),
-        (json!({"Records": [{"s3": {"bucket": {"name": 5}, "object": {"key": "k"}}}]}), "`s3.bucket.name` is missing"),
+        (
+            json!({"Records": [{"s3": {"bucket": {"name": ""}, "object": {"key": "k"}}}]}),
+            "`s3.bucket.name` is missing",
+        ),
+        (
+            json!({"Records": [{"s3": {"bucket": {"name": 5}, "object": {"key": "k"}}}]}),
+            "`s3.bucket.name` is missing",
+        ),
         (json!({"Records": [{"s3": {"bucket": {"name": "b"}}}]}), "`s3.object.key` is missing"),
-        (json!({"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": ""}}}]}), "`s3.object.key` is missing"),
+        (
+            json!({"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": ""}}}]}),
+            "`s3.object.key` is missing",
+        ),
     ] {
         refused(&payload, part);
     }

@@ -82,17 +82,10 @@ fn nothing_is_cut_short_by_the_server_s_cast() {
         "CREATE DOMAIN code AS varchar(3); \
          CREATE TABLE t (id int8 PRIMARY KEY, b bit(3), v varbit(3), a varchar(3)[], d code)",
     );
-    let cases = [
-        ("1,1010,,,", "b"),
-        ("1,10,,,", "b"),
-        ("1,,1010,,", "v"),
-        ("1,,,{abcd},", "a"),
-        ("1,,,,abcd", "d"),
-    ];
-    for (row, what) in cases {
+    for row in ["1,1010,,,", "1,10,,,", "1,,1010,,", "1,,,{abcd},", "1,,,,abcd"] {
         let path = lab.file("input.csv", format!("id,b,v,a,d\n{row}\n"));
-        lab.load(&path).run().failed(1, "line 2, byte 11: refused by the server (22", what.get(1..).unwrap_or(""));
-        assert_eq!(lab.db.count("t"), 0, "{what}: {row}");
+        lab.load(&path).run().failed(1, "line 2, byte 11: refused by the server (22", "HOLOLOAD_REJECTS");
+        assert_eq!(lab.db.count("t"), 0, "{row}");
     }
     lab.load_text("id,b,v,a,d\n1,101,10,\"{abc,d}\",abc\n");
     assert_eq!(lab.rows("SELECT * FROM t"), ["1|101|10|{abc,d}|abc"]);

@@ -174,14 +174,13 @@ impl Scanner {
                 }
                 false
             }
-            State::Escaped(data_at) => {
-                self.note_escape();
+            State::Escaped(next_at) => {
                 self.state = State::Quoted;
-                if offset > data_at {
-                    return self.meet_quoted(offset, mark);
+                if offset == next_at && (mark == self.quote || mark == self.escape) {
+                    self.note_escape();
+                    return false;
                 }
-                self.count_line_end(offset, mark);
-                false
+                self.meet_quoted(offset, mark)
             }
             State::AfterQuote if offset == self.quoted_to && self.is_field_end(mark) => {
                 self.push_span(self.quoted_to - 1, true);
@@ -277,9 +276,10 @@ impl Scanner {
             let Some(field) = text.get_mut(span.start as usize..span.end as usize) else { continue };
             let (mut from, mut to) = (0, 0);
             while from < field.len() {
-                // The byte behind a mark is data even if it is itself a mark.
-                let is_mark = field[from] == self.quote || field[from] == self.escape;
-                from += usize::from(is_mark && from + 1 < field.len());
+                // Of two marks in a row the first only says that the second is data.
+                let is_mark =
+                    |at: usize| field.get(at).is_some_and(|byte| *byte == self.quote || *byte == self.escape);
+                from += usize::from(is_mark(from) && is_mark(from + 1));
                 field[to] = field[from];
                 from += 1;
                 to += 1;

@@ -1,0 +1,19 @@
+//! The real `bootstrap` binary behind a loopback Runtime API: what Lambda and its callers see.
+
+#[path = "bootstrap/answers.rs"]
+mod answers;
+#[path = "bootstrap/deadline.rs"]
+mod deadline;
+#[path = "bootstrap/http.rs"]
+mod http;
+#[path = "bootstrap/logs.rs"]
+mod logs;
+#[path = "bootstrap/queue.rs"]
+mod queue;
+#[path = "bootstrap/start.rs"]
+mod start;
+mod support;
+#[path = "bootstrap/warm.rs"]
+mod warm;
+#[path = "bootstrap/world.rs"]
+mod world;
