@@ -23,8 +23,8 @@ GLIBC = (2, 34)
 ELF_MACHINES = {"x86_64": 62, "arm64": 183}
 TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 FOR_AWS = ["--release", "--no-default-features", "--features", "lambda", "--bin", "bootstrap"]
-# For the local stack: the same code without the long optimisation, sharing what `cargo build --profile local` has built.
-FOR_LOCAL_STACK = ["--profile", "local", "--bins"]
+# For the local stack: the same code without the long optimisation, sharing what `make run` has built.
+FOR_LOCAL_STACK = ["--profile", "local", "--bins", "--test", "tidy"]
 
 
 def main() -> int:

@@ -124,7 +124,8 @@ def make_environment(folder: Path, requirements: Path) -> Path:
 
 def build_binaries() -> Path:
     """Builds `bootstrap` and `holoload` and answers their folder."""
-    command = ["cargo", "build", "--profile", "local", "--bins"]
+    # One test beside them: with the features that tests add, `make test` finds everything built.
+    command = ["cargo", "build", "--profile", "local", "--bins", "--test", "tidy"]
     if not sys.stderr.isatty():
         command.append("--quiet")
     subprocess.run(command, cwd=ROOT, check=True)

@@ -14,7 +14,7 @@ use crate::settings::{Environment, PasswordSource, Settings, Target};
 /// A CA file is a few certificates.
 const CA_BYTES_MAX: u64 = 1024 * 1024;
 /// Rotation may have changed the secret since it was read; asking again more often than this helps nobody.
-const SECRET_AGE_MIN_MS: u64 = 10_000;
+const SECRET_AGE_MIN_MS: u64 = 1_000;
 
 /// A configuration is a page or two; a megabyte of it is the wrong file.
 const CONFIG_BYTES_MAX: usize = 1024 * 1024;

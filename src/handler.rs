@@ -191,6 +191,7 @@ async fn is_done(context: &mut Context, message: &Message, invocation: &Invocati
         Ok(batch) => batch,
         Err(error) => {
             tracing::error!(message_id = message.id, error = %error, hint = error.hint(), "message not understood");
+            delay(context, message, Class::Input).await;
             return false;
         }
     };

@@ -418,8 +418,8 @@ fn unprivileged() -> User {
 /// The folder of `initdb` and `postgres`.
 fn binaries() -> PathBuf {
     let has_server = |dir: &PathBuf| dir.join("initdb").is_file() && dir.join("postgres").is_file();
-    if let Some(dir) = std::env::var_os("HOLOLOAD_TEST_PGBIN").map(PathBuf::from) {
-        assert!(has_server(&dir), "HOLOLOAD_TEST_PGBIN={} holds no initdb and postgres", dir.display());
+    if let Some(dir) = std::env::var_os("PGBIN").map(PathBuf::from) {
+        assert!(has_server(&dir), "PGBIN={} holds no initdb and postgres", dir.display());
         return dir;
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -431,7 +431,7 @@ fn binaries() -> PathBuf {
         .find(has_server)
         .expect(
             "PostgreSQL's server is not installed. Debian, Ubuntu: `apt-get install postgresql`; macOS: \
-             `brew install postgresql@17`; or set HOLOLOAD_TEST_PGBIN to the folder of initdb and postgres",
+             `brew install postgresql@17`; or set PGBIN to the folder of initdb and postgres",
         )
 }
 

@@ -1,0 +1,58 @@
+# `make help` lists the targets.
+.DEFAULT_GOAL := help
+PYTHON := python3 -B
+CARGO_LOCAL := --profile local
+# Where PostgreSQL is not installed, it is found or fetched first.
+WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
+
+.PHONY: help run play test lint fmt unit demo bench validate deploy-local sam-local build build-LoaderFunction clean
+
+help: ## List the targets
+	@grep -hE '^[a-zA-Z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-zA-Z_-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+run: ## The main job on this machine: two S3 puts invoke the handler, rows appear in PostgreSQL
+	@$(PYTHON) scripts/run.py
+
+play: ## The same, and leave everything up to play with
+	@$(PYTHON) scripts/run.py --keep
+
+test: lint unit demo validate ## Everything that CI runs
+
+lint: ## Formatting and clippy
+	cargo fmt --check
+	cargo clippy $(CARGO_LOCAL) --all-targets -- -D warnings
+	cargo clippy $(CARGO_LOCAL) --lib --bin bootstrap --no-default-features --features lambda -- -D warnings
+
+fmt: ## Format the code
+	cargo fmt
+
+unit: ## Tests: pure rooms, and the real binaries against a real PostgreSQL and a real S3 API
+	$(WITH_POSTGRES) cargo test $(CARGO_LOCAL)
+
+demo: ## `make run`, its result checked
+	@$(PYTHON) scripts/run.py
+	@$(PYTHON) scripts/check_result.py
+
+bench: ## What a load costs, beside psql \copy + merge
+	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load
+
+validate: ## template.yaml through `sam validate --lint` and cfn-lint
+	@$(PYTHON) scripts/sam.py validate
+
+deploy-local: ## template.yaml deployed into MiniStack, and a put that loads rows
+	@$(PYTHON) scripts/sam.py deploy
+
+sam-local: ## `sam local invoke` against the local stack (needs a container engine)
+	@$(PYTHON) scripts/sam.py local
+
+build: ## The Lambda package's file for this machine's architecture, in build/bootstrap
+	@$(PYTHON) scripts/package.py build $$(uname -m | sed 's/aarch64/arm64/')
+	@ls -l build/bootstrap
+
+# `sam build` calls this.
+build-LoaderFunction:
+	@$(PYTHON) scripts/package.py "$(ARTIFACTS_DIR)" $(or $(ARCH),x86_64)
+
+clean: ## Remove what was built and installed here
+	cargo clean
+	rm -rf .run .venv .tools .aws-sam build
