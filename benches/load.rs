@@ -156,13 +156,14 @@ fn small(s3: &S3Server) {
         if run == 0 {
             println!("  first (cold)       {:>7.3} s  {}", took.as_secs_f64(), report["phases"]);
         } else {
-            times.push(took);
+            times.push((took, report["phases"].to_string()));
         }
     }
-    assert_eq!(database.count("book_order"), (SMALL_ROWS * (SMALL_RUNS + 1)) as i64);
+    assert_eq!(database.count("book_order"), i64::try_from(SMALL_ROWS * (SMALL_RUNS + 1)).expect("small"));
     times.sort_unstable();
-    println!("  median             {:>7.3} s", times[times.len() / 2].as_secs_f64());
-    println!("  slowest            {:>7.3} s", times[times.len() - 1].as_secs_f64());
+    let (median, slowest) = (&times[times.len() / 2], &times[times.len() - 1]);
+    println!("  median             {:>7.3} s  {}", median.0.as_secs_f64(), median.1);
+    println!("  slowest            {:>7.3} s  {}", slowest.0.as_secs_f64(), slowest.1);
 }
 
 fn large(s3: &S3Server) {
@@ -203,7 +204,7 @@ fn large(s3: &S3Server) {
             }
             None => println!("         psql is not installed: nothing to compare with"),
         }
-        assert_eq!(loaded.count("book_order"), LARGE_ROWS as i64);
+        assert_eq!(loaded.count("book_order"), i64::try_from(LARGE_ROWS).expect("small"));
     }
 }
 

@@ -237,6 +237,7 @@ fn queue_url(arn: &str, endpoint: Option<&str>) -> Option<String> {
 }
 
 /// Class and hint of a refused request.
+#[expect(clippy::needless_pass_by_value, reason = "errors are consumed where they are mapped")]
 fn refused<E>(action: String, error: SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata,
@@ -332,7 +333,7 @@ fn by_code(action: String, code: &str, message: &str, status: u16, region: Optio
 /// One 403, many layers: what the message names decides what is said.
 fn denied_hint(message: &str) -> String {
     let resource = message.split("on resource: ").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let resource = resource.map(|arn| arn.trim_matches('"')).unwrap_or("the object's key");
+    let resource = resource.map_or("the object's key", |arn| arn.trim_matches('"'));
     if message.contains("kms:GenerateDataKey") {
         return format!("allow kms:GenerateDataKey on {resource} in the role's policy and the key policy");
     }

@@ -107,18 +107,24 @@ impl Context {
 
     /// The warm connection, or a new one; the ledger exists once this answers.
     pub async fn session(&mut self) -> Result<&mut Session> {
-        let is_reusable = self.session.as_ref().is_some_and(Session::is_reusable);
-        if !is_reusable {
-            self.discard().await;
-            let session = self.open().await?;
-            self.session = Some(session);
-        }
+        self.bare_session().await?;
         let session = self.session.as_mut().ok_or_else(|| Error::bug("keep the connection"))?;
         if let (Some(ledger), false) = (&self.ledger, self.is_ledger_ready) {
             ledger.create(session).await?;
             self.is_ledger_ready = true;
         }
         Ok(session)
+    }
+
+    /// The warm connection, or a new one; nothing is created.
+    pub async fn bare_session(&mut self) -> Result<&mut Session> {
+        let is_reusable = self.session.as_ref().is_some_and(Session::is_reusable);
+        if !is_reusable {
+            self.discard().await;
+            let session = self.open().await?;
+            self.session = Some(session);
+        }
+        self.session.as_mut().ok_or_else(|| Error::bug("keep the connection"))
     }
 
     /// The connection that stands, if one does.

@@ -191,28 +191,30 @@ async fn is_done(context: &mut Context, message: &Message, invocation: &Invocati
         Ok(batch) => batch,
         Err(error) => {
             tracing::error!(message_id = message.id, error = %error, hint = error.hint(), "message not understood");
-            delay(context, message, Class::Input).await;
+            delay(context, message, Class::Input, invocation).await;
             return false;
         }
     };
     ignored(&batch.ignored);
     let reports = load_all(context, Door::Sqs, &batch.requests, invocation).await;
     let classes: Vec<Class> = reports.iter().filter_map(Report::class).collect();
-    if classes.contains(&Class::Transient) {
-        delay(context, message, invocation).await;
-        return false;
-    }
-    classes.iter().all(|class| context.acknowledge_failed && *class == Class::Input)
+    let is_acknowledged = |class: &Class| context.acknowledge_failed && *class == Class::Input;
+    let open = classes.iter().copied().filter(|class| !is_acknowledged(class));
+    let Some(worst) = open.min_by_key(|class| class.answer_rank()) else { return true };
+    delay(context, message, worst, invocation).await;
+    false
 }
 
-/// Without this a message would come back after the queue's whole visibility timeout, 90 minutes.
-async fn delay(context: &Context, message: &Message, invocation: &Invocation<'_>) {
+/// Without this a message would come back after the queue's whole visibility timeout, 90 minutes. What may be put
+/// right (a busy object, a restart, an address not yet allow-listed) is left more and more time; content that failed
+/// repeats its verdict at little cost, so that it reaches the dead-letter queue soon.
+async fn delay(context: &Context, message: &Message, class: Class, invocation: &Invocation<'_>) {
     let (Some(aws), Some(arn), Some(receipt)) = (&context.aws, &message.queue_arn, &message.receipt_handle)
     else {
         return;
     };
-    let seconds =
-        retry_delay_s(message.receive_count, jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
+    let count = if class == Class::Input { 1 } else { message.receive_count };
+    let seconds = retry_delay_s(count, jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     let delaying = tokio::time::timeout(invocation.exit_limit(), aws.delay_message(arn, receipt, seconds));
     let delayed = delaying.await.unwrap_or_else(|_| {
         Err(Error::transient("change a message's visibility: no time is left")

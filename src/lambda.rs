@@ -96,7 +96,9 @@ fn start_logging() {
     let level = of("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|| "info".to_owned()).to_lowercase();
     // Lambda says FATAL where tracing has nothing above error.
     let level = if level == "fatal" { "error".to_owned() } else { level };
-    let filter = of("RUST_LOG").unwrap_or_else(|| format!("warn,holoload={level}"));
+    // The runtime would log every error answer once more, whole; of a panic our own hook tells.
+    let quiet = "lambda_runtime::layers::panic=off";
+    let filter = of("RUST_LOG").unwrap_or_else(|| format!("warn,{quiet},holoload={level}"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .with_target(false)

@@ -45,8 +45,8 @@ impl Limits {
     /// A batch exists up to four times at once (encoded, as arrays, as message, its original bytes), a record
     /// up to three times; the fractions keep their sum below half of the memory.
     pub fn for_memory(memory_mib: u64) -> Self {
-        let bytes = usize::try_from(memory_mib.saturating_mul(1024 * 1024)).unwrap_or(usize::MAX);
         const MIB: usize = 1024 * 1024;
+        let bytes = usize::try_from(memory_mib.saturating_mul(1024 * 1024)).unwrap_or(usize::MAX);
         Self {
             record_bytes_max: (bytes / 64).clamp(MIB, 16 * MIB),
             batch_bytes_max: (bytes / 64).clamp(MIB, 2 * MIB),

@@ -76,11 +76,20 @@ pub struct Reject<'a> {
     pub server_text: Option<&'a str>,
 }
 
+/// Where a bad row is in the object, and where its line and its reason begin here.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    byte: u64,
+    data_start: usize,
+    errors_start: usize,
+}
+
 /// The bad rows of one object.
 #[derive(Debug)]
 pub struct Rejects {
     data: Vec<u8>,
     errors: Vec<u8>,
+    kept: Vec<Kept>,
     count: u64,
     bytes_max: usize,
     sample: Vec<RejectSample>,
@@ -89,7 +98,14 @@ pub struct Rejects {
 impl Rejects {
     /// None yet; at most `bytes_max` bytes are kept.
     pub fn new(bytes_max: usize) -> Self {
-        Self { data: Vec::new(), errors: Vec::new(), count: 0, bytes_max, sample: Vec::new() }
+        Self {
+            data: Vec::new(),
+            errors: Vec::new(),
+            kept: Vec::new(),
+            count: 0,
+            bytes_max,
+            sample: Vec::new(),
+        }
     }
 
     /// Keeps the lines before the data, so that the reject object is read as the object was: as many empty ones
@@ -119,6 +135,11 @@ impl Rejects {
             return Err(Error::input(format!("the bad rows take more than {} bytes", self.bytes_max))
                 .with_hint("lower `bad_rows.max`, or give the function more memory"));
         }
+        self.kept.push(Kept {
+            byte: reject.position.byte,
+            data_start: self.data.len(),
+            errors_start: self.errors.len(),
+        });
         self.push_line(reject.raw);
         let line = json!({
             "line": reject.position.line,
@@ -138,6 +159,27 @@ impl Rejects {
         if !raw.is_empty() && !raw.ends_with(b"\n") && !raw.ends_with(b"\r") {
             self.data.push(b'\n');
         }
+    }
+
+    /// Both files in the object's order, so that of two rows with one key the later one stays the later one when
+    /// both are put back: rows that the server refused come in after rows further on that were refused here.
+    fn in_order(&self) -> (Vec<u8>, Vec<u8>) {
+        if self.kept.is_sorted_by_key(|row| row.byte) {
+            return (self.data.clone(), self.errors.clone());
+        }
+        let head = self.kept.first().map_or(self.data.len(), |row| row.data_start);
+        let mut data = self.data.get(..head).unwrap_or_default().to_vec();
+        let mut errors = Vec::with_capacity(self.errors.len());
+        let mut order: Vec<usize> = (0..self.kept.len()).collect();
+        order.sort_by_key(|index| self.kept.get(*index).map(|row| row.byte));
+        for index in order {
+            let (Some(row), next) = (self.kept.get(index), self.kept.get(index + 1)) else { continue };
+            let data_end = next.map_or(self.data.len(), |next| next.data_start);
+            let errors_end = next.map_or(self.errors.len(), |next| next.errors_start);
+            data.extend_from_slice(self.data.get(row.data_start..data_end).unwrap_or_default());
+            errors.extend_from_slice(self.errors.get(row.errors_start..errors_end).unwrap_or_default());
+        }
+        (data, errors)
     }
 
     /// How many there are.
@@ -162,21 +204,22 @@ impl Rejects {
             return Ok(None);
         }
         let stem = stem(object, version);
+        let (data, errors) = self.in_order();
         match place {
             Place::S3 { bucket, prefix } => {
                 let aws = aws.ok_or_else(|| Error::bug("write rejects to S3 without a client"))?;
                 let data_key = format!("{prefix}{stem}{DATA_SUFFIX}");
                 let errors_key = format!("{prefix}{stem}{ERRORS_SUFFIX}");
-                aws.put(bucket, &errors_key, self.errors.clone(), "application/x-ndjson").await?;
-                aws.put(bucket, &data_key, self.data.clone(), "text/csv").await?;
+                aws.put(bucket, &errors_key, errors, "application/x-ndjson").await?;
+                aws.put(bucket, &data_key, data, "text/csv").await?;
                 Ok(Some(format!("s3://{bucket}/{data_key}")))
             }
             Place::Directory(directory) => {
                 let path = directory.join(&stem);
-                write_file(&with_suffix(&path, ERRORS_SUFFIX), &self.errors).await?;
-                let data = with_suffix(&path, DATA_SUFFIX);
-                write_file(&data, &self.data).await?;
-                Ok(Some(data.display().to_string()))
+                write_file(&with_suffix(&path, ERRORS_SUFFIX), &errors).await?;
+                let data_path = with_suffix(&path, DATA_SUFFIX);
+                write_file(&data_path, &data).await?;
+                Ok(Some(data_path.display().to_string()))
             }
         }
     }

@@ -212,8 +212,12 @@ impl Report {
         self.reason = Some(reason.into());
     }
 
-    /// Ends with an error.
+    /// Ends with an error. What was read stays counted; of what was written nothing is there any more.
     pub fn fail(&mut self, error: &Error) {
+        self.inserted_count = Some(0);
+        self.updated_count = Some(0);
+        self.unchanged_count = 0;
+        self.duplicate_count = 0;
         self.status = Status::Failed;
         self.error = Some(error.into());
     }

@@ -168,8 +168,12 @@ pub enum Kind {
 pub struct Column {
     /// Name, unquoted.
     pub name: String,
-    /// Type as `format_type` prints it, fit to stand in a cast.
+    /// Type as `format_type` prints it.
     pub sql_type: String,
+    /// The type without its modifier (of a domain: what it is a domain of), fit to stand in a cast: an explicit cast
+    /// to `bit(3)`, `varchar(3)[]` or a domain over `varchar(3)` cuts short in silence, while assigning to such a
+    /// column refuses what is too long.
+    pub cast_type: String,
     /// What it holds.
     pub kind: Kind,
     /// `NOT NULL`
@@ -223,8 +227,8 @@ mod tests {
         let parse = |text: &str| TableName::parse(text).map(|name| name.quoted()).ok();
         assert_eq!(parse("Orders").as_deref(), Some(r#""public"."orders""#));
         assert_eq!(parse("Sales.Orders").as_deref(), Some(r#""sales"."orders""#));
-        assert_eq!(parse(r#"sales."A.""b""#).as_deref(), None);
-        assert_eq!(parse(r#"sales."A.""b""""#).as_deref(), Some(r#""sales"."A.""b""""#));
+        assert_eq!(parse(r#"sales."A.""b"#).as_deref(), None);
+        assert_eq!(parse(r#"sales."A.""b""#).as_deref(), Some(r#""sales"."A.""b""#));
         for bad in ["", ".", "a.", ".a", "a.b.c", "\"a", "\"a\"b"] {
             assert!(TableName::parse(bad).is_err(), "{bad}");
         }

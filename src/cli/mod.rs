@@ -36,7 +36,7 @@ const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Configuration: a YAML file, or its `s3://` address (default: HOLOLOAD_CONFIG)
+    /// Configuration: a YAML file, or its `s3://` address (default: `HOLOLOAD_CONFIG`)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<String>,
 }

@@ -13,13 +13,13 @@ pub(super) fn error(report: &ErrorReport, whole: Option<&Error>) {
         Some(error) => {
             for (at, part) in error.chain().iter().enumerate() {
                 let head = if at == 0 { "error" } else { "  caused by" };
-                text.push_str(&format!("{head}: {part}\n"));
+                text.extend([head, ": ", part, "\n"]);
             }
         }
-        None => text.push_str(&format!("error: {}\n", report.message)),
+        None => text.extend(["error: ", &report.message, "\n"]),
     }
     if let Some(hint) = &report.hint {
-        text.push_str(&format!("\nhint: {hint}\n"));
+        text.extend(["\nhint: ", hint, "\n"]);
     }
     say(&text);
 }

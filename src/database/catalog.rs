@@ -50,6 +50,7 @@ fn columns_sql(has_generated: bool) -> String {
     format!(
         "SELECT c.relkind::text AS relkind, a.attname::text AS name, \
          pg_catalog.format_type(a.atttypid, a.atttypmod) AS sql_type, \
+         pg_catalog.format_type(coalesce(nullif(bt.typbasetype, 0), nullif(t.typbasetype, 0), a.atttypid), -1) AS cast_type, \
          CASE WHEN tn.nspname = 'pg_catalog' AND t.typtype = 'b' THEN t.typname::text ELSE '' END AS base, \
          a.atttypmod AS modifier, a.attnotnull AS not_null, a.atthasdef AS has_default, \
          a.attidentity::text AS identity, {generated} AS generated, \
@@ -59,6 +60,7 @@ fn columns_sql(has_generated: bool) -> String {
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
          JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
+         LEFT JOIN pg_catalog.pg_type bt ON bt.oid = t.typbasetype \
          LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary \
          WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
          ORDER BY a.attnum"
@@ -79,6 +81,7 @@ fn column(row: &tokio_postgres::Row) -> Column {
     Column {
         name: row.get("name"),
         sql_type: row.get("sql_type"),
+        cast_type: row.get("cast_type"),
         kind: kind(&base, modifier),
         not_null: row.get("not_null"),
         has_default: row.get::<_, bool>("has_default") || generated == Generated::IdentityByDefault,

@@ -318,7 +318,7 @@ mod tests {
     fn versions_are_read() {
         assert_eq!(version_num("15.18 (Debian 15.18-0+deb12u1)"), 150_018);
         assert_eq!(version_num("11.22"), 110_022);
-        assert_eq!(version_num("18beta1"), 180_001);
+        assert_eq!(version_num("18beta1"), 180_000);
         assert_eq!(version_num("unknown"), 0);
     }
 }

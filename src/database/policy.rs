@@ -92,9 +92,11 @@ fn of_server(action: &str, refused: &DbError) -> Failure {
     Failure { error, server_text: Some(text), is_row_fault: is_row_fault(code) }
 }
 
-/// Data exceptions, integrity violations, a key twice in one statement, a value no cast accepts.
+/// Data exceptions, integrity violations, a key twice in one statement, a value no cast accepts; a trigger's
+/// exception (`P0001`, `P0004`…), and a value too long for an index (`54000`).
 fn is_row_fault(code: &str) -> bool {
-    code.starts_with("22") || code.starts_with("23") || code == "21000" || code == "44000"
+    let is_data = ["22", "23", "P0"].iter().any(|class| code.starts_with(class));
+    is_data || matches!(code, "21000" | "44000" | "54000")
 }
 
 fn verdict(code: &str) -> (Class, Option<&'static str>) {
@@ -141,9 +143,13 @@ fn verdict(code: &str) -> (Class, Option<&'static str>) {
             (Class::Config, Some("a column's type has no cast from text; leave the column out of the file"))
         }
         _ if code.starts_with("08") || code.starts_with("53") => (Class::Transient, Some("try again")),
-        _ if code.starts_with("22") || code.starts_with("23") || code == "21000" || code == "44000" => {
-            (Class::Input, None)
-        }
+        // The hint is for constraints that are deferred to the commit; elsewhere the row is named instead.
+        _ if is_row_fault(code) => (
+            Class::Input,
+            Some(
+                "a constraint that is deferred to the commit refuses some row; were it immediate, the row would be named",
+            ),
+        ),
         _ if code.starts_with("0A") => {
             (Class::Config, Some("the server does not support this for the table"))
         }
@@ -192,10 +198,17 @@ pub(super) fn connect_failure(address: &str, source: tokio_postgres::Error) -> E
             .with_source(source)
             .with_hint("the server speaks no TLS: on Hologres switch SSL on (console: instance details > Network Information > SSL; it restarts the instance), on PostgreSQL set `ssl = on`. Only `HOLOLOAD_TLS=insecure-plaintext` goes without");
     }
+    if text.contains("password missing") {
+        return Error::config(action)
+            .with_source(source)
+            .with_hint("the server asks for a password: set HOLOLOAD_PASSWORD or HOLOLOAD_SECRET");
+    }
     if let Some(hint) = certificate_hint(&text) {
         return Error::access(action).with_source(source).with_hint(hint);
     }
-    if chain_has::<native_tls::Error>(&source) && !chain_has::<std::io::Error>(&source) {
+    // A connection that is cut in the middle of the handshake says so without an I/O error.
+    let was_cut = chain_has::<std::io::Error>(&source) || text.contains("unexpected EOF");
+    if chain_has::<native_tls::Error>(&source) && !was_cut {
         return Error::access(action).with_source(source).with_hint(
             "the TLS handshake failed: TLS 1.2 or newer and a certificate are needed at the other end",
         );

@@ -180,7 +180,7 @@ mod tests {
             "-----BEGIN CERTIFICATE-----",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
         ] {
-            let error = connector(TlsMode::VerifyFull, Some(pem.as_bytes())).err().expect(pem);
+            let error = connector(TlsMode::VerifyFull, Some(pem.as_bytes())).expect_err(pem);
             assert_eq!(error.class(), Class::Config);
         }
         assert_eq!(connector(TlsMode::VerifyCa, None).err().map(|error| error.class()), Some(Class::Config));

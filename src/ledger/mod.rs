@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::database::{Parameter, Row, Session, Type};
 use crate::error::{Error, Result};
-use crate::object::{ObjectVersion, Request};
+use crate::object::{ObjectVersion, Request, Sequencer};
 use crate::report::{Report, Status};
 use crate::table::TableName;
 
@@ -98,10 +98,10 @@ impl Ledger {
         if let Some(decided) = decide(&row, request) {
             return Ok(decided);
         }
-        if !request.is_manual {
-            if let Some(error) = self.failed_before(session, request, table, plan_hash).await? {
-                return Ok(Claim::Failed(error));
-            }
+        if !request.is_manual
+            && let Some(error) = self.failed_before(session, request, table, plan_hash).await?
+        {
+            return Ok(Claim::Failed(error));
         }
         Ok(Claim::Fresh(held))
     }
@@ -125,7 +125,8 @@ impl Ledger {
         rows.into_iter().next().ok_or_else(|| Error::bug("claim the object: the server returned no row"))
     }
 
-    /// The verdict about this version under this plan, if the last word about it was a failure for good.
+    /// The verdict about this version under this plan, if the last word about it was a failure for good: one of
+    /// its content, without a code or with an SQLSTATE. What S3 refuses (an archived object) may be put right.
     async fn failed_before(
         &self,
         session: &mut Session,
@@ -138,7 +139,8 @@ impl Ledger {
         let sql = format!(
             "SELECT status, plan_hash, error_code, error_message, hint FROM {} \
              WHERE bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4 \
-             AND status IN ('loaded', 'failed') AND (status = 'loaded' OR error_class = 'Input') \
+             AND (status = 'loaded' OR (status = 'failed' AND error_class = 'Input' \
+             AND (error_code IS NULL OR length(error_code) = 5))) \
              ORDER BY attempt DESC LIMIT 1",
             self.ledger.quoted()
         );
@@ -178,7 +180,7 @@ impl Ledger {
         read: &ObjectVersion,
     ) -> Result<bool> {
         let name = table.to_string();
-        let sequencer = request.sequencer.as_ref().map(|sequencer| sequencer.as_str());
+        let sequencer = request.sequencer.as_ref().map(Sequencer::as_str);
         let is_sequenced = sequencer.is_some();
         let sql = format!(
             "UPDATE {} SET sequencer = greatest(sequencer, $4 COLLATE \"C\"), version_id = $5, etag = $6, \
@@ -203,18 +205,7 @@ impl Ledger {
 
     /// Adds a line to the history.
     pub async fn record(&self, session: &mut Session, line: &Line<'_>) -> Result<()> {
-        let sql = format!(
-            "INSERT INTO {ledger} (bucket, object_key, version, table_name, attempt, version_id, etag, sequencer, status, reason, \
-             row_count, inserted_count, updated_count, unchanged_count, reject_count, duplicate_count, byte_count, \
-             write_path, atomic, plan_hash, request_id, event_time, started_at, duration_ms, lag_ms, phases, rejects, \
-             error_class, error_code, error_message, hint, finished_at) \
-             SELECT $1, $2, $3, $4, \
-             coalesce((SELECT max(attempt) FROM {ledger} WHERE bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4), 0) + 1, \
-             $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-             to_timestamp($21 / 1000.0), to_timestamp($22 / 1000.0), $23, $24, $25, $26, $27, $28, $29, $30, clock_timestamp() \
-             ON CONFLICT DO NOTHING RETURNING true",
-            ledger = self.ledger.quoted()
-        );
+        let sql = self.record_sql();
         let report = line.report;
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let version = line.version.identity().unwrap_or("");
@@ -273,6 +264,21 @@ impl Ledger {
             }
         }
         Err(Error::transient("write the ledger: other loads of this object keep taking the attempt's number"))
+    }
+
+    fn record_sql(&self) -> String {
+        format!(
+            "INSERT INTO {ledger} (bucket, object_key, version, table_name, attempt, version_id, etag, sequencer, status, reason, \
+             row_count, inserted_count, updated_count, unchanged_count, reject_count, duplicate_count, byte_count, \
+             write_path, atomic, plan_hash, request_id, event_time, started_at, duration_ms, lag_ms, phases, rejects, \
+             error_class, error_code, error_message, hint, finished_at) \
+             SELECT $1, $2, $3, $4, \
+             coalesce((SELECT max(attempt) FROM {ledger} WHERE bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4), 0) + 1, \
+             $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+             to_timestamp($21 / 1000.0), to_timestamp($22 / 1000.0), $23, $24, $25, $26, $27, $28, $29, $30, clock_timestamp() \
+             ON CONFLICT DO NOTHING RETURNING true",
+            ledger = self.ledger.quoted()
+        )
     }
 
     /// Creates both tables where they are missing.

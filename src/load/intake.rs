@@ -119,7 +119,7 @@ impl<'a> Intake<'a> {
     pub(super) fn verdict(&self) -> Result<()> {
         let (bad, all) = (self.rejects.count(), self.row_count);
         if bad > 0 && bad == all {
-            return Err(too_many(self.plan, &self.rejects, format!("every row is bad ({bad} of {all})")));
+            return Err(too_many(self.plan, &self.rejects, &format!("every row is bad ({bad} of {all})")));
         }
         // Row counts are far below 2^52, where f64 is exact.
         #[expect(clippy::cast_precision_loss, reason = "counts of rows are far below 2^52")]
@@ -127,7 +127,7 @@ impl<'a> Intake<'a> {
         let percent_max = self.plan.route.bad_rows_max_percent;
         if all >= PERCENT_FROM_ROWS && percent > percent_max {
             let what = format!("{bad} of {all} rows are bad, more than {percent_max} %");
-            return Err(too_many(self.plan, &self.rejects, what));
+            return Err(too_many(self.plan, &self.rejects, &what));
         }
         Ok(())
     }
@@ -246,11 +246,11 @@ fn keep(plan: &Plan, rejects: &mut Rejects, reject: &Reject<'_>) -> Result<()> {
         0 => "a bad row, and none is put up with".to_owned(),
         max => format!("more than {max} bad rows"),
     };
-    Err(too_many(plan, rejects, what))
+    Err(too_many(plan, rejects, &what))
 }
 
 #[cold]
-fn too_many(plan: &Plan, rejects: &Rejects, what: String) -> Error {
+fn too_many(plan: &Plan, rejects: &Rejects, what: &str) -> Error {
     let first = rejects.sample().first().map(|sample| {
         let column = sample.column.as_ref().map(|column| format!(", column `{column}`")).unwrap_or_default();
         format!(": line {}, byte {}{column}: {}", sample.line, sample.byte, sample.reason)

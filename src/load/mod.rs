@@ -196,7 +196,9 @@ async fn attempt(
     trace.version.clone_from(&request.version);
 
     let clock = Instant::now();
-    let session = match context.session().await {
+    // A dry run leaves nothing behind, and so creates no ledger.
+    let session = if request.dry_run { context.bare_session().await } else { context.session().await };
+    let session = match session {
         Ok(session) => session,
         Err(error) => {
             trace.is_shut_out = error.class() == Class::Access;
@@ -217,7 +219,7 @@ async fn attempt(
     };
     let clock = Instant::now();
     begin(context, invocation).await?;
-    let session = context.session().await?;
+    let session = session_of(context)?;
     let claim = ledger.claim(session, request, &plan.table.name, &plan.hash).await?;
     report.phases.claim_ms = elapsed_ms(clock);
     match claim {
@@ -261,12 +263,12 @@ async fn pinned(context: &Context, request: &Request) -> Result<Request> {
 }
 
 async fn plan(context: &mut Context, route: std::sync::Arc<Route>) -> Result<Plan> {
-    let table = context.session().await?.table(&route.table).await?;
+    let table = session_of(context)?.table(&route.table).await?;
     Plan::new(route, table)
 }
 
 async fn begin(context: &mut Context, invocation: &Invocation<'_>) -> Result<()> {
-    context.session().await?.begin(invocation.statement_ms(), CLAIM_WAIT_MS).await
+    session_of(context)?.begin(invocation.statement_ms(), CLAIM_WAIT_MS).await
 }
 
 /// Reads the object into the table and commits.
@@ -406,16 +408,20 @@ async fn settle(context: &Context, request: &Request, error: &Error, report: &mu
     let Some(aws) = &context.aws else { return Ok(false) };
     match error.code() {
         Some("NoSuchKey" | "NoSuchVersion" | "MethodNotAllowed") => {
+            report.reset_counts();
             report.end(Status::Deleted, "the object was deleted after its event was sent");
             Ok(true)
         }
         Some("PreconditionFailed") => match current_version(aws, &request.object).await {
             Ok(now) if now.etag != request.version.etag => {
+                report.reset_counts();
                 report.end(Status::Superseded, "the object was overwritten after its event was sent");
                 Ok(true)
             }
-            Ok(_) => Ok(false),
+            Ok(_) => Err(Error::transient("read the object: it was overwritten and put back meanwhile")
+                .with_hint("the same load can be tried again")),
             Err(gone) if gone.code() == Some("NoSuchKey") => {
+                report.reset_counts();
                 report.end(Status::Deleted, "the object was deleted after its event was sent");
                 Ok(true)
             }

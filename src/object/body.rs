@@ -32,9 +32,16 @@ pub struct ObjectBody {
 }
 
 enum Source {
-    S3 { aws: Aws, object: ObjectRef, pin: Pin, body: Option<S3Body> },
+    S3(Box<S3Source>),
     File(tokio::fs::File),
     Stdin(tokio::io::Stdin),
+}
+
+struct S3Source {
+    aws: Aws,
+    object: ObjectRef,
+    pin: Pin,
+    body: Option<S3Body>,
 }
 
 impl ObjectBody {
@@ -57,7 +64,7 @@ impl ObjectBody {
         // From here on the version that was opened is the one to go on with.
         let pin =
             Pin { version_id: version.version_id.clone().or(pin.version_id), etag: version.etag.clone() };
-        let source = Source::S3 { aws, object: object.clone(), pin, body: Some(body) };
+        let source = Source::S3(Box::new(S3Source { aws, object: object.clone(), pin, body: Some(body) }));
         Ok(Self { source, version, offset: 0, reopened: 0 })
     }
 
@@ -89,7 +96,7 @@ impl ObjectBody {
         let chunk = match &mut self.source {
             Source::File(file) => read_chunk(file).await?,
             Source::Stdin(stdin) => read_chunk(stdin).await?,
-            Source::S3 { .. } => self.next_of_s3().await?,
+            Source::S3(_) => self.next_of_s3().await?,
         };
         self.offset += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         Ok(chunk)
@@ -97,7 +104,8 @@ impl ObjectBody {
 
     async fn next_of_s3(&mut self) -> Result<Option<Bytes>> {
         loop {
-            let Source::S3 { aws, object, pin, body } = &mut self.source else { return Ok(None) };
+            let Source::S3(source) = &mut self.source else { return Ok(None) };
+            let S3Source { aws, object, pin, body } = source.as_mut();
             let broken = match body {
                 Some(open) => match open.next().await {
                     Some(Ok(chunk)) if chunk.is_empty() => continue,
@@ -122,7 +130,9 @@ impl ObjectBody {
             self.reopened += 1;
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             match aws.get(&object.bucket, &object.key, pin, self.offset).await {
-                Ok((_, reopened)) => *body = Some(reopened),
+                // Whatever stands between us and S3: bytes of another version are never taken.
+                Ok((head, reopened)) if head.etag == pin.etag => *body = Some(reopened),
+                Ok(_) => {}
                 Err(error) if error.class() == crate::error::Class::Transient => {}
                 Err(error) => {
                     return Err(error.context(format!("go on reading `{object}` at byte {}", self.offset)));

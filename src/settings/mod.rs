@@ -434,6 +434,12 @@ fn expand_text(text: &str, environment: &Environment) -> Result<String> {
 fn from_value(value: Value) -> Result<File> {
     serde_json::from_value(value).map_err(|source| {
         let message = source.to_string();
+        if let Some(wrong) = wrong_type(&message) {
+            return Error::config(format!("read the configuration: {wrong}")).with_hint(
+                "compare the value's form with the documentation; texts that YAML reads as something else, such as NULL, \
+                 yes or 007, need quotes",
+            );
+        }
         let hint = unknown_field_hint(&message);
         let error = Error::config(format!("read the configuration: {message}"));
         match hint {
@@ -441,6 +447,14 @@ fn from_value(value: Value) -> Result<File> {
             None => error,
         }
     })
+}
+
+/// serde quotes the value between its kind and what was expected; it may be a password.
+fn wrong_type(message: &str) -> Option<String> {
+    let found = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, expected) = found.rsplit_once(", expected ")?;
+    let kind = found.split(['"', '`']).next().unwrap_or_default().trim_end();
+    Some(format!("found {kind} where {expected} is expected"))
 }
 
 /// serde names the unknown key first and the known ones after it, all in backticks.

@@ -64,7 +64,7 @@ impl Statement {
 
 fn value((at, (column, array)): (usize, (&&Column, &ArrayType))) -> String {
     let unnested = format!("unnest(${}::{}[])", at + 1, array.sql);
-    if column.kind == Kind::Other { format!("{unnested}::{}", column.sql_type) } else { unnested }
+    if column.kind == Kind::Other { format!("{unnested}::{}", column.cast_type) } else { unnested }
 }
 
 /// Columns that an existing row gets anew. `replace` also resets those that the file lacks: for them `excluded`
@@ -111,7 +111,13 @@ fn update(insert: &str, key: &str, changed: &[&Column], is_partitioned: bool) ->
 fn comparable(side: &str, column: &Column) -> String {
     let name = quote(&column.name);
     match column.kind {
-        Kind::Json | Kind::Other | Kind::Numeric { limits: None } => format!("{side}.{name}::text"),
+        // Equal to the server are -0 and 0, and 1.0 and 1.00 in a jsonb.
+        Kind::Float4
+        | Kind::Float8
+        | Kind::Json
+        | Kind::Jsonb
+        | Kind::Numeric { limits: None }
+        | Kind::Other => format!("{side}.{name}::text"),
         _ => format!("{side}.{name}"),
     }
 }

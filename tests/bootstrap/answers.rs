@@ -9,9 +9,31 @@ use crate::world::{AMPLE_MS, World, failure, order_rows, orders, report};
 
 /// Every member that a report has, and no other.
 const MEMBERS: &[&str] = &[
-    "atomic", "bucket", "byte_count", "duplicate_count", "duration_ms", "error", "etag", "inserted_count", "key",
-    "lag_ms", "phases", "reason", "reject_count", "reject_sample", "rejects", "row_count", "sequencer", "started_at",
-    "status", "table", "unchanged_count", "updated_count", "version_id", "warnings", "write_path",
+    "atomic",
+    "bucket",
+    "byte_count",
+    "duplicate_count",
+    "duration_ms",
+    "error",
+    "etag",
+    "inserted_count",
+    "key",
+    "lag_ms",
+    "phases",
+    "reason",
+    "reject_count",
+    "reject_sample",
+    "rejects",
+    "row_count",
+    "sequencer",
+    "started_at",
+    "status",
+    "table",
+    "unchanged_count",
+    "updated_count",
+    "version_id",
+    "warnings",
+    "write_path",
 ];
 
 fn members(value: &Value) -> BTreeSet<&str> {
@@ -193,8 +215,16 @@ fn what_is_not_ours_is_ignored_with_a_reason() {
 fn payloads_that_are_not_understood_name_the_accepted_shapes() {
     let world = World::new("not_understood");
     let handler = world.handler();
-    let payloads: [&[u8]; 8] =
-        [b"not JSON", b"", b"{", b"\xff\xfe", b"{}", b"[]", b"null", b"{\"Records\":[{\"eventSource\":\"aws:sns\"}]}"];
+    let payloads: [&[u8]; 8] = [
+        b"not JSON",
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"{}",
+        b"[]",
+        b"null",
+        b"{\"Records\":[{\"eventSource\":\"aws:sns\"}]}",
+    ];
     for payload in payloads {
         let failed = failure(handler.invoke(payload, AMPLE_MS));
         assert_eq!(failed.error_type, "Input", "{failed:?}");

@@ -18,7 +18,8 @@ fn runs_out(handler: &RuntimeApi, stored: &Stored, deadline_ms: u64) {
     let took = clock.elapsed();
     assert!(took < Duration::from_millis(deadline_ms), "{took:?} of {deadline_ms} ms");
     assert!(took > Duration::from_millis(deadline_ms / 2), "given up after {took:?} of {deadline_ms} ms");
-    assert_eq!(failed.answer["objects"][0]["status"], "failed");
+    let report = &failed.answer["objects"][0];
+    assert_eq!((&report["status"], &report["inserted_count"]), (&"failed".into(), &0.into()), "{report}");
     assert_eq!(handler.pid(), pid);
 }
 

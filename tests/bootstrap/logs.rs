@@ -73,7 +73,9 @@ fn bad_rows_inside_the_limit_are_a_warning() {
 #[test]
 fn the_level_is_lambdas() {
     let world = World::new("logs_level");
-    for (level, well_count) in [("TRACE", 1), ("DEBUG", 1), ("INFO", 1), ("WARN", 0), ("ERROR", 0), ("FATAL", 0)] {
+    for (level, well_count) in
+        [("TRACE", 1), ("DEBUG", 1), ("INFO", 1), ("WARN", 0), ("ERROR", 0), ("FATAL", 0)]
+    {
         let handler = world.handler_with(&[("AWS_LAMBDA_LOG_LEVEL", level)]);
         let stored = world.put(&format!("{level}.csv"), orders([1], "a"));
         handler.invoke_json(&stored.event()).expect_ok();

@@ -36,7 +36,11 @@ fn settings_that_cannot_work_are_answered_each_time() {
         (&[("HOLOLOAD_TIMEZONE", "Asia/Tokio")], "`Asia/Tokio` is not known", "Asia/Tokyo"),
         (&[("HOLOLOAD_CONFIG", "routes: [{object: '**', tabel: t}]")], "unknown field `tabel`", "`table`"),
         (&[("HOLOLOAD_CONFIG", "/no/such/file.yaml")], "read the configuration `/no/such/file.yaml`", "path"),
-        (&[("HOLOLOAD_REJECTS", "/tmp/rejects")], "the rejects directory `/tmp/rejects` would vanish", "s3://bucket/prefix/"),
+        (
+            &[("HOLOLOAD_REJECTS", "/tmp/rejects")],
+            "the rejects directory `/tmp/rejects` would vanish",
+            "s3://bucket/prefix/",
+        ),
         (
             &[("HOLOLOAD_REJECTS", &inside), ("HOLOLOAD_CONFIG", &routed), ("HOLOLOAD_TABLE", "")],
             "is matched by a route",
@@ -76,7 +80,9 @@ fn role(world: &World, password: &str) -> String {
 
 /// Every session of the role ends, as after a failover.
 fn end_sessions(world: &World, role: &str) {
-    world.database.query(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"));
+    world
+        .database
+        .query(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"));
 }
 
 fn with_secret(world: &World, endpoint: &str) -> RuntimeApi {

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary includes this module and uses a part of it")]
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -18,15 +17,10 @@ pub const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 /// Longer than anything here takes that is not stuck.
 pub const AMPLE_MS: u64 = 60_000;
 
-/// One S3 for the whole test binary; every test has its own bucket in it.
-pub fn s3() -> &'static S3Server {
-    static S3: OnceLock<S3Server> = OnceLock::new();
-    S3.get_or_init(S3Server::start)
-}
-
 pub struct World {
     pub database: Database,
-    pub s3: &'static S3Server,
+    /// Its own, so that faults are taken back for no other test.
+    pub s3: S3Server,
     pub bucket: String,
 }
 
@@ -37,8 +31,9 @@ impl World {
         let database = postgres::shared().database(name);
         database.run("CREATE TABLE orders (id int8 PRIMARY KEY, name text NOT NULL, amount numeric(12,2))");
         let bucket = format!("{}-{number}", name.replace('_', "-"));
-        s3().create_bucket(&bucket, BucketOptions::default());
-        Self { database, s3: s3(), bucket }
+        let s3 = S3Server::start();
+        s3.create_bucket(&bucket, BucketOptions::default());
+        Self { database, s3, bucket }
     }
 
     /// The same with a bucket that keeps versions.

@@ -118,6 +118,12 @@ fn only_the_content_is_judged_for_good() {
     world.s3.fail(crate::support::s3::On::get(&world.bucket, "a.csv"), denied);
     assert_eq!(failure(handler.invoke_json(&stored.event())).error_type, "Access");
     assert_eq!(report(handler.invoke_json(&stored.event()))["status"], "loaded");
+    let archived = world.put("archived.csv", orders(4..=6, "archived"));
+    let refusal =
+        crate::support::s3::Fault::error(403, "InvalidObjectState", "not valid for the storage class");
+    world.s3.fail(crate::support::s3::On::get(&world.bucket, "archived.csv"), refusal);
+    assert_eq!(failure(handler.invoke_json(&archived.event())).error_type, "Input");
+    assert_eq!(report(handler.invoke_json(&archived.event()))["status"], "loaded", "it was restored");
     let other = world.put("b.csv", "id,name,amuont\n1,a,1\n");
     assert_eq!(failure(handler.invoke_json(&other.event())).error_type, "Config");
     world.database.run("ALTER TABLE orders RENAME COLUMN amount TO amuont");

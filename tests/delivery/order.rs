@@ -80,7 +80,10 @@ fn an_older_sequencer_reads_nothing() {
     assert_eq!(report(handler.invoke_json(&second.event()))["status"], "loaded");
     let (places, gets) = (world.places(), world.s3.gets(&world.bucket, "a.csv").len());
     let late = report(handler.invoke_json(&first.event()));
-    assert_eq!((&late["status"], &late["reason"]), (&json!("superseded"), &json!("a newer version has been loaded")));
+    assert_eq!(
+        (&late["status"], &late["reason"]),
+        (&json!("superseded"), &json!("a newer version has been loaded"))
+    );
     assert_eq!(world.places(), places);
     assert_eq!(world.s3.gets(&world.bucket, "a.csv").len(), gets);
 }

@@ -75,7 +75,7 @@ fn assert_silent_run(lab: &Lab, outcome: &Outcome) {
 
 #[test]
 fn values_reach_the_reject_object_alone() {
-    let lab = lab("canary");
+    let lab = lab("silent");
     let address = lab.put("a.csv", file());
     for arguments in [vec!["load", "--json"], vec!["load"], vec!["load", "--dry-run"]] {
         let mut arguments = arguments;
@@ -102,7 +102,7 @@ fn values_reach_the_reject_object_alone() {
 
 #[test]
 fn a_failed_load_is_as_silent() {
-    let lab = lab("canary_failed");
+    let lab = lab("silent_failed");
     // Each bad row alone, with nowhere to keep it: the error that ends the load is about it.
     let text = file();
     let mut lines = text.lines();
@@ -124,7 +124,7 @@ fn a_failed_load_is_as_silent() {
 /// what people have to correct.
 #[test]
 fn a_first_row_of_data_is_not_repeated() {
-    let lab = lab("canary_first");
+    let lab = lab("silent_first");
     for text in ["canary-01,canary-02\n", "canary-01\n\"canary-02", "id,canary-02,canary-03,canary-04\n"] {
         let path = lab.file("input.csv", text);
         let outcome = lab.load(&path).env("RUST_LOG", "trace").run().exits(1);
@@ -134,7 +134,7 @@ fn a_first_row_of_data_is_not_repeated() {
 
 #[test]
 fn the_handler_is_as_silent() {
-    let lab = lab("canary_handler");
+    let lab = lab("silent_handler");
     let stored = s3().put(&lab.bucket, "a.csv", file());
     let mut variables = lab.db.environment();
     variables.extend(s3().environment());
@@ -151,9 +151,10 @@ fn the_handler_is_as_silent() {
     assert_silent("the log", &api.log_text());
 
     // And where the object fails.
-    let failing = variables.into_iter().filter(|(name, _)| !name.starts_with("HOLOLOAD_BAD")).map(|(name, value)| {
-        if name == "HOLOLOAD_REJECTS" { ("HOLOLOAD_BAD_ROWS_MAX", "0".to_owned()) } else { (name, value) }
-    });
+    let failing =
+        variables.into_iter().filter(|(name, _)| !name.starts_with("HOLOLOAD_BAD")).map(|(name, value)| {
+            if name == "HOLOLOAD_REJECTS" { ("HOLOLOAD_BAD_ROWS_MAX", "0".to_owned()) } else { (name, value) }
+        });
     let api = RuntimeApi::start(env!("CARGO_BIN_EXE_bootstrap"), failing);
     let stored = s3().put(&lab.bucket, "b.csv", file());
     let (class, message) = api.invoke_json(&stored.event()).expect_err();

@@ -10,7 +10,8 @@ fn a_partitioned_table_takes_rows_by_its_parent() {
          CREATE TABLE t_2024 PARTITION OF t FOR VALUES FROM ('2024-01-01') TO ('2025-01-01'); \
          CREATE TABLE t_2025 PARTITION OF t FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')",
     );
-    let report = lab.load_text("id,day,name\n1,2024-05-05,a\n2,2025-05-05,b\n1,2025-01-01,c\n2,2025-05-05,d\n");
+    let report =
+        lab.load_text("id,day,name\n1,2024-05-05,a\n2,2025-05-05,b\n1,2025-01-01,c\n2,2025-05-05,d\n");
     assert_eq!(
         (&report["row_count"], &report["duplicate_count"], &report["reject_count"]),
         (&4.into(), &1.into(), &0.into())
@@ -62,15 +63,21 @@ fn other_types_go_through_the_server_s_cast() {
     lab.load_text(
         "1,happy,\"{1,2,NULL}\",10.0.0.0/8,1 day 02:03:04,5,x,\"[1,5)\",101,\"{\"\"a,b\"\",日本}\"\n2,,,,,,,,,\n",
     );
-    assert_eq!(lab.rows("SELECT * FROM t ORDER BY 1"), [
-        "1|happy|{1,2,NULL}|10.0.0.0/8|1 day 02:03:04|5|x|[1,5)|101|{\"a,b\",日本}",
-        "2|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
-    ]);
+    assert_eq!(
+        lab.rows("SELECT * FROM t ORDER BY 1"),
+        [
+            "1|happy|{1,2,NULL}|10.0.0.0/8|1 day 02:03:04|5|x|[1,5)|101|{\"a,b\",日本}",
+            "2|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
+        ]
+    );
 }
 
 #[test]
 fn a_key_of_a_type_that_only_the_server_knows_upserts() {
-    let lab = Lab::new("enum_key", "CREATE TYPE size AS ENUM ('s', 'm'); CREATE TABLE t (k size PRIMARY KEY, ip inet, n int8)");
+    let lab = Lab::new(
+        "enum_key",
+        "CREATE TYPE size AS ENUM ('s', 'm'); CREATE TABLE t (k size PRIMARY KEY, ip inet, n int8)",
+    );
     assert_eq!(counts(&lab.load_text("k,ip,n\ns,10.0.0.1,1\nm,::1,2\ns,10.0.0.2,3\n")), [3, 2, 0, 0, 1, 0]);
     assert_eq!(lab.rows("SELECT * FROM t ORDER BY 1"), ["s|10.0.0.2|3", "m|::1|2"]);
 }
@@ -96,37 +103,125 @@ fn nothing_is_cut_short_by_the_server_s_cast() {
 #[test]
 fn every_type_comes_back_as_documented() {
     let cases: &[(&str, &[(&str, &str)])] = &[
-        ("bool", &[("t", "t"), ("YES", "t"), ("on", "t"), ("1", "t"), ("f", "f"), ("No", "f"), ("off", "f"), ("0", "f")]),
+        (
+            "bool",
+            &[
+                ("t", "t"),
+                ("YES", "t"),
+                ("on", "t"),
+                ("1", "t"),
+                ("f", "f"),
+                ("No", "f"),
+                ("off", "f"),
+                ("0", "f"),
+            ],
+        ),
         ("int2", &[("42", "42"), ("-32768", "-32768"), ("+007", "7"), ("32767", "32767")]),
         ("int4", &[("2147483647", "2147483647"), ("-2147483648", "-2147483648")]),
-        ("int8", &[("9223372036854775807", "9223372036854775807"), ("-9223372036854775808", "-9223372036854775808")]),
-        ("float4", &[("0.1", "0.1"), ("1e38", "1e+38"), ("-Infinity", "-Infinity"), ("inf", "Infinity"), ("nan", "NaN")]),
-        ("float8", &[("1.5", "1.5"), (".5", "0.5"), ("5.", "5"), ("-1.25E+3", "-1250"), ("0.1", "0.1"), ("NaN", "NaN")]),
-        ("numeric", &[("1.50", "1.50"), (".5", "0.5"), ("5.", "5"), ("1.5e3", "1500"), ("nAn", "NaN"),
-            ("123456789012345678901234567890.123456789", "123456789012345678901234567890.123456789")]),
-        ("numeric(5,2)", &[("999.99", "999.99"), ("1.5", "1.50"), ("1.5000", "1.50"), ("-0.01", "-0.01"), ("0", "0.00")]),
+        (
+            "int8",
+            &[
+                ("9223372036854775807", "9223372036854775807"),
+                ("-9223372036854775808", "-9223372036854775808"),
+            ],
+        ),
+        (
+            "float4",
+            &[
+                ("0.1", "0.1"),
+                ("1e38", "1e+38"),
+                ("-Infinity", "-Infinity"),
+                ("inf", "Infinity"),
+                ("nan", "NaN"),
+            ],
+        ),
+        (
+            "float8",
+            &[
+                ("1.5", "1.5"),
+                (".5", "0.5"),
+                ("5.", "5"),
+                ("-1.25E+3", "-1250"),
+                ("0.1", "0.1"),
+                ("NaN", "NaN"),
+            ],
+        ),
+        (
+            "numeric",
+            &[
+                ("1.50", "1.50"),
+                (".5", "0.5"),
+                ("5.", "5"),
+                ("1.5e3", "1500"),
+                ("nAn", "NaN"),
+                ("123456789012345678901234567890.123456789", "123456789012345678901234567890.123456789"),
+            ],
+        ),
+        (
+            "numeric(5,2)",
+            &[("999.99", "999.99"), ("1.5", "1.50"), ("1.5000", "1.50"), ("-0.01", "-0.01"), ("0", "0.00")],
+        ),
         ("text", &[(" blank ", " blank "), ("日本語🍣", "日本語🍣"), ("NULL", "NULL")]),
         ("varchar(3)", &[("abc", "abc"), ("日本語", "日本語")]),
         ("char(3)", &[("ab", "ab "), ("日本語", "日本語")]),
         ("bytea", &[("\\x00ff", "\\x00ff"), ("\\x", "\\x"), ("\\xDEADbeef", "\\xdeadbeef")]),
-        ("uuid", &[
-            ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
-            ("{A0EEBC999C0B4EF8BB6D6BB9BD380A11}", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
-        ]),
+        (
+            "uuid",
+            &[
+                ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+                ("{A0EEBC999C0B4EF8BB6D6BB9BD380A11}", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+            ],
+        ),
         ("json", &[("{ \"a\" : [1, 2.50] }", "{ \"a\" : [1, 2.50] }"), ("null", "null")]),
         ("jsonb", &[("{\"b\":1,\"a\":[1,2.50]}", "{\"a\": [1, 2.50], \"b\": 1}"), ("\"日本\"", "\"日本\"")]),
-        ("date", &[("2024-01-05", "2024-01-05"), ("2024/1/5", "2024-01-05"), ("20240105", "2024-01-05"),
-            ("2024-02-29", "2024-02-29"), ("0001-01-01", "0001-01-01"), ("294276-12-31", "294276-12-31"), ("infinity", "infinity"),
-            ("-infinity", "-infinity"), ("1582-10-10", "1582-10-10")]),
-        ("time", &[("12:34", "12:34:00"), ("9:05", "09:05:00"), ("12:34:56.789", "12:34:56.789"), ("24:00:00", "24:00:00")]),
-        ("timestamp", &[("2024-01-05 12:34:56.123456", "2024-01-05 12:34:56.123456"), ("2024/1/5T1:02", "2024-01-05 01:02:00"),
-            ("2024-01-05", "2024-01-05 00:00:00"), ("infinity", "infinity"), ("1969-12-31 23:59:59.999999", "1969-12-31 23:59:59.999999")]),
+        (
+            "date",
+            &[
+                ("2024-01-05", "2024-01-05"),
+                ("2024/1/5", "2024-01-05"),
+                ("20240105", "2024-01-05"),
+                ("2024-02-29", "2024-02-29"),
+                ("0001-01-01", "0001-01-01"),
+                ("294276-12-31", "294276-12-31"),
+                ("infinity", "infinity"),
+                ("-infinity", "-infinity"),
+                ("1582-10-10", "1582-10-10"),
+            ],
+        ),
+        (
+            "time",
+            &[
+                ("12:34", "12:34:00"),
+                ("9:05", "09:05:00"),
+                ("12:34:56.789", "12:34:56.789"),
+                ("24:00:00", "24:00:00"),
+            ],
+        ),
+        (
+            "timestamp",
+            &[
+                ("2024-01-05 12:34:56.123456", "2024-01-05 12:34:56.123456"),
+                ("2024/1/5T1:02", "2024-01-05 01:02:00"),
+                ("2024-01-05", "2024-01-05 00:00:00"),
+                ("infinity", "infinity"),
+                ("1969-12-31 23:59:59.999999", "1969-12-31 23:59:59.999999"),
+            ],
+        ),
         ("timestamp(3)", &[("2024-01-05 12:34:56.123000", "2024-01-05 12:34:56.123")]),
-        ("timestamptz", &[("2024-01-05 12:34:56Z", "2024-01-05 12:34:56+00"), ("2024-01-05 12:34:56+09", "2024-01-05 03:34:56+00"),
-            ("2024-01-05T12:34:56-0330", "2024-01-05 16:04:56+00"), ("2024-01-05 12:34 Asia/Tokyo", "2024-01-05 03:34:00+00"),
-            ("2024-01-05 09:00", "2024-01-05 00:00:00+00"), ("-infinity", "-infinity")]),
+        (
+            "timestamptz",
+            &[
+                ("2024-01-05 12:34:56Z", "2024-01-05 12:34:56+00"),
+                ("2024-01-05 12:34:56+09", "2024-01-05 03:34:56+00"),
+                ("2024-01-05T12:34:56-0330", "2024-01-05 16:04:56+00"),
+                ("2024-01-05 12:34 Asia/Tokyo", "2024-01-05 03:34:00+00"),
+                ("2024-01-05 09:00", "2024-01-05 00:00:00+00"),
+                ("-infinity", "-infinity"),
+            ],
+        ),
     ];
-    let table: Vec<String> = cases.iter().enumerate().map(|(at, (sql_type, _))| format!("c{at} {sql_type}")).collect();
+    let table: Vec<String> =
+        cases.iter().enumerate().map(|(at, (sql_type, _))| format!("c{at} {sql_type}")).collect();
     let lab = Lab::new("types", &format!("CREATE TABLE t (id int8 PRIMARY KEY, {})", table.join(", ")));
     let mut text = "id".to_owned();
     for at in 0..cases.len() {
@@ -146,7 +241,8 @@ fn every_type_comes_back_as_documented() {
     let all = depth as u64;
     assert_eq!(counts(&load().run().loaded()), [all, all, 0, 0, 0, 0]);
     for (at, (sql_type, values)) in cases.iter().enumerate() {
-        let held = lab.rows(&format!("SET timezone TO 'UTC'; SELECT c{at} FROM t ORDER BY id LIMIT {}", values.len()));
+        let held = lab
+            .rows(&format!("SET timezone TO 'UTC'; SELECT c{at} FROM t ORDER BY id LIMIT {}", values.len()));
         let expected: Vec<&str> = values.iter().map(|(_, expected)| *expected).collect();
         assert_eq!(held, expected, "{sql_type}");
     }

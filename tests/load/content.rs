@@ -65,6 +65,30 @@ fn text_after_a_closing_quote_is_a_bad_row() {
 }
 
 #[test]
+fn a_bad_row_behind_many_good_ones_takes_them_all_back() {
+    let lab = Lab::new("late", TABLE);
+    let mut text = (0..35_000).fold("id,name\n".to_owned(), |text, at| text + &format!("{at},a\n"));
+    text.push_str("x,b\n");
+    let path = lab.file("input.csv", &text);
+    lab.load(&path).run().failed(
+        1,
+        "line 35002, byte 268898, column `id`: not an integer",
+        "HOLOLOAD_REJECTS",
+    );
+    lab.assert_untouched("t");
+    // The server's refusal as well, and of an update.
+    lab.db.run("INSERT INTO t (id, name) SELECT n, 'held' FROM generate_series(0, 34998) AS n; ALTER TABLE t ADD CHECK (id < 34999)");
+    let path = lab.file("server.csv", text.replace("x,b\n", ""));
+    lab.load(&path).run().failed(
+        1,
+        "line 35001, byte 268890: refused by the server (23514)",
+        "HOLOLOAD_REJECTS",
+    );
+    assert_eq!(lab.rows("SELECT name, count(*) FROM t GROUP BY 1"), ["held|34999"]);
+    lab.assert_gone();
+}
+
+#[test]
 fn a_quote_that_is_never_closed_takes_the_rest_of_the_file() {
     let lab = Lab::new("unterminated", TABLE);
     let mut text = "id,small,day,name\n1,1,2024-01-01,a\n2,2,2024-01-02,\"b\n".to_owned();
@@ -72,8 +96,11 @@ fn a_quote_that_is_never_closed_takes_the_rest_of_the_file() {
         text.push_str(&format!("{at},1,2024-01-01,c\n"));
     }
     let path = lab.file("input.csv", &text);
-    let report =
-        lab.load(&path).run().failed(1, "line 3, byte 35, column `name`: a quoted field is never closed", "reject");
+    let report = lab.load(&path).run().failed(
+        1,
+        "line 3, byte 35, column `name`: a quoted field is never closed",
+        "reject",
+    );
     assert_eq!(report["row_count"], 2);
     lab.assert_untouched("t");
 }
@@ -110,7 +137,11 @@ fn an_empty_object_loads_nothing_and_says_so() {
     for (key, bytes) in [("zero.csv", ""), ("bom.csv", "\u{feff}"), ("lines.csv", "\n\r\n\n")] {
         let report = lab.load(&lab.put(key, bytes)).run().loaded();
         assert_eq!(counts(&report), [0; 6], "{key}");
-        assert_eq!(report["warnings"], serde_json::json!(["the object is empty: there was nothing to load"]), "{key}");
+        assert_eq!(
+            report["warnings"],
+            serde_json::json!(["the object is empty: there was nothing to load"]),
+            "{key}"
+        );
     }
     lab.assert_untouched("t");
     let outcome = lab.holoload(&["load", &lab.put("text.csv", "")]).run().exits(0);
@@ -153,7 +184,11 @@ fn a_first_row_that_is_neither_header_nor_data_says_what_is_expected() {
     let path = lab.file("minority.csv", "id,x,y,z\n1,2,3,4\n");
     lab.load(&path).run().failed(1, "first row is neither header nor data", "`parse: {header: true}`");
     let path = lab.file("quote.csv", "id,small,\"day,name\n1,1,2024-01-01,a\n");
-    lab.load(&path).run().failed(1, "the first row (line 1, byte 0) is not well formed: a quoted field is never closed", "quotes");
+    lab.load(&path).run().failed(
+        1,
+        "the first row (line 1, byte 0) is not well formed: a quoted field is never closed",
+        "quotes",
+    );
     let path = lab.file("image.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
     lab.load(&path).run().failed(1, "first row is neither header nor data", "columns");
     lab.assert_untouched("t");
@@ -167,12 +202,20 @@ fn a_header_that_does_not_fit_the_table_is_a_matter_of_configuration() {
          twice int8 GENERATED ALWAYS AS (amount * 2) STORED, seq int8 GENERATED ALWAYS AS IDENTITY)",
     );
     for (text, message, hint) in [
-        ("id,name,amuont\n", "the header names `amuont`, table `public.t` has no such column", "did you mean `amount`?"),
+        (
+            "id,name,amuont\n",
+            "the header names `amuont`, table `public.t` has no such column",
+            "did you mean `amount`?",
+        ),
         ("id,name,qqqq\n", "the header names `qqqq`", "its columns are id, name, amount, twice, seq"),
         ("id,name,id\n", "the header names column `id` twice", ""),
         ("id,name,twice\n", "column `twice` is generated always", "drop the column from the file"),
         ("id,name,seq\n", "column `seq` is generated always", "drop the column from the file"),
-        ("id,amount\n", "the file has no column `name`, which is NOT NULL and has no default", "add the column to the file"),
+        (
+            "id,amount\n",
+            "the file has no column `name`, which is NOT NULL and has no default",
+            "add the column to the file",
+        ),
         ("name,amount\n", "the file has no column `id`", "add the column to the file"),
     ] {
         let path = lab.file("input.csv", format!("{text}1,2,3\n"));
@@ -185,7 +228,11 @@ fn a_header_that_does_not_fit_the_table_is_a_matter_of_configuration() {
 fn a_key_column_with_a_default_must_be_in_the_file_all_the_same() {
     let lab = Lab::new("key_default", "CREATE TABLE t (id int8 PRIMARY KEY DEFAULT 1, name text)");
     let path = lab.file("input.csv", "name\na\n");
-    lab.load(&path).run().failed(2, "the file has no column `id`, part of the primary key", "`upsert` needs every key column");
+    lab.load(&path).run().failed(
+        2,
+        "the file has no column `id`, part of the primary key",
+        "`upsert` needs every key column",
+    );
     let outcome = lab.load(&path).env("HOLOLOAD_WRITE_MODE", "insert").run().loaded();
     assert_eq!(counts(&outcome), [1, 1, 0, 0, 0, 0]);
 }

@@ -1,7 +1,11 @@
 //! The loader as people run it: the real binary, an environment with nothing but what the test says, a database
 //! and a bucket of the test's own.
 
-#![allow(dead_code, unreachable_pub, reason = "two test binaries include this module, each uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "two test binaries include this module, each uses a part of it"
+)]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -2,7 +2,8 @@
 
 use crate::harness::{Lab, assert_contains, counts};
 
-const TABLE: &str = "CREATE TABLE t (id int8 PRIMARY KEY, name text, note text DEFAULT 'none', n int8 NOT NULL DEFAULT 7)";
+const TABLE: &str =
+    "CREATE TABLE t (id int8 PRIMARY KEY, name text, note text DEFAULT 'none', n int8 NOT NULL DEFAULT 7)";
 const HELD: &str = "INSERT INTO t VALUES (1, 'one', 'kept', 11), (2, 'two', 'kept', 22)";
 
 fn lab(name: &str) -> Lab {
@@ -26,7 +27,8 @@ fn replace_resets_omitted_columns_to_their_defaults() {
     let report = lab.load(&path).env("HOLOLOAD_WRITE_MODE", "replace").run().loaded();
     assert_eq!(counts(&report), [3, 1, 2, 0, 0, 0]);
     assert_eq!(lab.rows("SELECT * FROM t ORDER BY 1"), ["1|uno|none|7", "2|two|none|7", "3|tres|none|7"]);
-    let report = lab.holoload(&["load", "--json", "--force", &path]).env("HOLOLOAD_WRITE_MODE", "replace").run();
+    let report =
+        lab.holoload(&["load", "--json", "--force", &path]).env("HOLOLOAD_WRITE_MODE", "replace").run();
     assert_eq!(counts(&report.loaded()), [3, 0, 0, 3, 0, 0]);
 }
 
@@ -44,7 +46,8 @@ fn insert_refuses_a_key_that_is_there() {
     let lab = lab("insert");
     let path = lab.file("input.csv", "id,name\n3,tres\n1,uno\n4,cuatro\n");
     let run = || lab.load(&path).env("HOLOLOAD_WRITE_MODE", "insert");
-    let report = run().run().failed(1, "a bad row, and none is put up with: line 3…(23505)", "HOLOLOAD_REJECTS");
+    let report =
+        run().run().failed(1, "a bad row, and none is put up with: line 3…(23505)", "HOLOLOAD_REJECTS");
     assert_eq!(report["rejects"], serde_json::Value::Null);
     assert_eq!(lab.db.count("t"), 2);
     let rejects = lab.folder().join("rejects").display().to_string();
@@ -83,7 +86,10 @@ fn of_one_key_in_different_batches_the_last_row_wins() {
     let [rows, inserted, updated, unchanged, duplicate, rejected] = counts(&report);
     assert_eq!([rows, inserted, unchanged, rejected], [25_003, 25_000, 0, 0]);
     assert_eq!(updated + duplicate, 3);
-    assert_eq!(lab.rows("SELECT id, name FROM t WHERE name <> 'first' ORDER BY 1"), ["3|third", "24999|second"]);
+    assert_eq!(
+        lab.rows("SELECT id, name FROM t WHERE name <> 'first' ORDER BY 1"),
+        ["3|third", "24999|second"]
+    );
     assert_eq!(lab.db.count("t"), 25_000);
 }
 

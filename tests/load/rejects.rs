@@ -11,9 +11,7 @@ const REJECTS: &[u8] =
     b"id,name,day\r\nx,\"b\r\nb\",2024-01-02\r\n3,c,2024-13-01\r\n4,\xff\xfe,2024-01-04\r\n5,e\r\n";
 
 fn errors() -> Vec<Value> {
-    let line = |line: u64, byte: u64, column: Option<&str>, reason: &str| {
-        json!({"line": line, "byte": byte, "column": column, "reason": reason, "sqlstate": null, "server": null})
-    };
+    let line = |line: u64, byte: u64, column: Option<&str>, reason: &str| json!({"line": line, "byte": byte, "column": column, "reason": reason, "sqlstate": null, "server": null});
     vec![
         line(3, 29, Some("id"), "not an integer"),
         line(5, 50, Some("day"), "day does not exist"),
@@ -55,7 +53,10 @@ fn bad_rows_are_kept_in_s3_with_header_and_bytes() {
     assert_eq!(sample.len(), 4);
     assert_eq!(sample[0], json!({"line": 3, "byte": 29, "column": "id", "reason": "not an integer"}));
     assert_eq!(lab.rows("SELECT * FROM t ORDER BY 1"), ["1|2024-01-01|a", "6|2024-01-06|f"]);
-    assert_eq!(lab.rows("SELECT rejects, reject_count FROM holoload_ledger"), [format!("{}|4", lab.address(&names[1]))]);
+    assert_eq!(
+        lab.rows("SELECT rejects, reject_count FROM holoload_ledger"),
+        [format!("{}|4", lab.address(&names[1]))]
+    );
 
     // A repetition overwrites what it said before.
     let again = lab.holoload(&["load", "--json", "--force", &address]);
@@ -68,17 +69,25 @@ fn bad_rows_are_kept_in_s3_with_header_and_bytes() {
     let fixed = fixed.replace("\u{fffd}\u{fffd}", "d").replace("5,e", "5,e,2024-01-05");
     let report = lab.load(&lab.put("in/fixed.csv", fixed)).run().loaded();
     assert_eq!(counts(&report), [4, 4, 0, 0, 0, 0]);
-    assert_eq!(lab.rows("SELECT id, day, convert_to(name, 'UTF8') FROM t ORDER BY 1"), [
-        "1|2024-01-01|\\x61",
-        "2|2024-01-02|\\x620d0a62",
-        "3|2024-01-03|\\x63",
-        "4|2024-01-04|\\x64",
-        "5|2024-01-05|\\x65",
-        "6|2024-01-06|\\x66",
-    ]);
+    assert_eq!(
+        lab.rows("SELECT id, day, convert_to(name, 'UTF8') FROM t ORDER BY 1"),
+        [
+            "1|2024-01-01|\\x61",
+            "2|2024-01-02|\\x620d0a62",
+            "3|2024-01-03|\\x63",
+            "4|2024-01-04|\\x64",
+            "5|2024-01-05|\\x65",
+            "6|2024-01-06|\\x66",
+        ]
+    );
 
     // The reject object itself is nobody's input.
-    let own = lab.load(report_address(&again)).env("HOLOLOAD_REJECTS", lab.address("rejects/")).run().exits(0).report();
+    let own = lab
+        .load(report_address(&again))
+        .env("HOLOLOAD_REJECTS", lab.address("rejects/"))
+        .run()
+        .exits(0)
+        .report();
     assert_eq!(own["status"], "ignored");
     lab.assert_gone();
 }
@@ -92,7 +101,8 @@ fn bad_rows_are_kept_in_a_directory_that_need_not_exist() {
     let lab = Lab::new("rejects_folder", TABLE);
     let path = lab.file("input.csv", ROWS);
     let rejects = lab.folder().join("deep/rejects");
-    let load = |arguments: &[&str]| lab.holoload(arguments).env("HOLOLOAD_REJECTS", rejects.display().to_string());
+    let load =
+        |arguments: &[&str]| lab.holoload(arguments).env("HOLOLOAD_REJECTS", rejects.display().to_string());
     let report = load(&["load", "--json", &path]).run().loaded();
     assert_eq!(kept(&report), (REJECTS.to_vec(), errors()));
     assert!(report_address(&report).starts_with(rejects.to_str().expect("UTF-8")), "{report:#}");
@@ -144,14 +154,20 @@ fn rows_that_the_server_refuses_are_found_among_good_ones() {
         String::from_utf8(data).expect("UTF-8"),
         "id,amount,shop,m,code\n9000,0,1,ok,9000\n9001,1,2,ok,9001\n14500,1,1,bad,14500\n19999,1,1,ok,77\n20000,-1,1,ok,20000\n"
     );
-    let seen: Vec<String> = errors.iter().map(|line| format!("{} {} {}", line["line"], line["sqlstate"], line["reason"])).collect();
-    assert_eq!(seen, [
-        r#"9001 "23514" "refused by the server (23514)""#,
-        r#"9002 "23503" "refused by the server (23503)""#,
-        r#"14501 "22P02" "refused by the server (22P02)""#,
-        r#"20000 "23505" "refused by the server (23505)""#,
-        r#"20001 "23514" "refused by the server (23514)""#,
-    ]);
+    let seen: Vec<String> = errors
+        .iter()
+        .map(|line| format!("{} {} {}", line["line"], line["sqlstate"], line["reason"]))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            r#"9001 "23514" "refused by the server (23514)""#,
+            r#"9002 "23503" "refused by the server (23503)""#,
+            r#"14501 "22P02" "refused by the server (22P02)""#,
+            r#"20000 "23505" "refused by the server (23505)""#,
+            r#"20001 "23514" "refused by the server (23514)""#,
+        ]
+    );
     let offset = |line: &str| text.find(&format!("\n{line},")).expect("a line") as u64 + 1;
     assert_eq!(errors[2]["byte"], offset("14500"));
     assert!(errors[2]["server"].as_str().expect("the server's words").contains("\"bad\""), "{}", errors[2]);
@@ -164,13 +180,17 @@ fn rows_that_the_server_refuses_are_found_among_good_ones() {
 fn a_displaced_row_is_written_when_its_successor_is_refused() {
     let lab = Lab::new("displaced", "CREATE TABLE t (id int8 PRIMARY KEY, n int8 CHECK (n > 0), name text)");
     let rejects = lab.folder().join("rejects").display().to_string();
-    let path = lab.file("input.csv", "id,n,name\n1,1,first\n2,1,first\n2,0,second\n2,-1,third\n3,0,alone\n4,1,a\n4,2,b\n");
+    let path = lab.file(
+        "input.csv",
+        "id,n,name\n1,1,first\n2,1,first\n2,0,second\n2,-1,third\n3,0,alone\n4,1,a\n4,2,b\n",
+    );
     let report = lab.load(&path).env("HOLOLOAD_REJECTS", &rejects).run().loaded();
     assert_eq!(counts(&report), [7, 3, 0, 0, 1, 3]);
     assert_eq!(lab.rows("SELECT * FROM t ORDER BY 1"), ["1|1|first", "2|1|first", "4|2|b"]);
     assert_eq!(kept(&report).0, b"id,n,name\n2,0,second\n2,-1,third\n3,0,alone\n");
     let path = lab.file("ignored.csv", "id,n,name\n5,0,first\n5,5,second\n5,6,third\n");
-    let report = lab.load(&path).env("HOLOLOAD_REJECTS", &rejects).env("HOLOLOAD_WRITE_MODE", "ignore").run().loaded();
+    let report =
+        lab.load(&path).env("HOLOLOAD_REJECTS", &rejects).env("HOLOLOAD_WRITE_MODE", "ignore").run().loaded();
     assert_eq!(counts(&report), [3, 1, 0, 0, 1, 1]);
     assert_eq!(lab.rows("SELECT * FROM t WHERE id = 5"), ["5|5|second"]);
 }
@@ -213,8 +233,33 @@ fn a_constraint_that_is_checked_at_commit_fails_the_object() {
          shop int8 CONSTRAINT of_shop REFERENCES shops DEFERRABLE INITIALLY DEFERRED)",
     );
     let path = lab.file("input.csv", "id,shop\n1,1\n");
-    lab.load(&path).run().failed(1, "commit: the server answered ERROR 23503…constraint `of_shop`", "deferred");
+    lab.load(&path).run().failed(
+        1,
+        "commit: the server answered ERROR 23503…constraint `of_shop`",
+        "deferred to the commit",
+    );
     lab.assert_untouched("t");
+}
+
+#[test]
+fn rejects_stand_in_the_order_of_the_file() {
+    let lab = Lab::new("reject_order", "CREATE TABLE t (id int8 PRIMARY KEY, n int8 CHECK (n > 0))");
+    let mut text = "id,n\n".to_owned();
+    for at in 0..20_000 {
+        text.push_str(&match at {
+            10 | 11_000 => format!("{at},0\n"),
+            20 | 12_000 => format!("{at},x\n"),
+            _ => format!("{at},1\n"),
+        });
+    }
+    let path = lab.file("input.csv", &text);
+    let rejects = lab.folder().join("rejects").display().to_string();
+    let report = lab.load(&path).env("HOLOLOAD_REJECTS", rejects).run().loaded();
+    assert_eq!(counts(&report), [20_000, 19_996, 0, 0, 0, 4]);
+    let (data, errors) = kept(&report);
+    assert_eq!(String::from_utf8(data).expect("UTF-8"), "id,n\n10,0\n20,x\n11000,0\n12000,x\n");
+    let lines: Vec<&Value> = errors.iter().map(|error| &error["line"]).collect();
+    assert_eq!(lines, [12, 22, 11_002, 12_002]);
 }
 
 /// Rows of which the last `bad` are no integers.
@@ -235,15 +280,21 @@ fn limits_hold_exactly_at_their_edge() {
     let rejects = lab.folder().join("rejects").display().to_string();
     let load = |good: usize, bad: usize, max: &str, percent: &str| -> Run {
         let path = lab.file("input.csv", mixed(good, bad));
-        let run = lab.holoload(&["load", "--json", "--force", &path]).env("HOLOLOAD_REJECTS", rejects.as_str());
-        let set = |run: Run, name: &str, value: &str| if value.is_empty() { run } else { run.env(name, value) };
+        let run =
+            lab.holoload(&["load", "--json", "--force", &path]).env("HOLOLOAD_REJECTS", rejects.as_str());
+        let set =
+            |run: Run, name: &str, value: &str| if value.is_empty() { run } else { run.env(name, value) };
         set(set(run, "HOLOLOAD_BAD_ROWS_MAX", max), "HOLOLOAD_BAD_ROWS_MAX_PERCENT", percent)
     };
     let reset = || lab.db.run("TRUNCATE t");
 
     assert_eq!(counts(&load(9, 3, "3", "").run().loaded()), [12, 9, 0, 0, 0, 3]);
     reset();
-    let report = load(9, 4, "3", "").run().failed(1, "more than 3 bad rows: line 11, byte 44, column `id`: not an integer", "nothing was loaded");
+    let report = load(9, 4, "3", "").run().failed(
+        1,
+        "more than 3 bad rows: line 11, byte 44, column `id`: not an integer",
+        "nothing was loaded",
+    );
     assert_eq!(kept(&report).0, b"id,name\nx,b\nx,b\nx,b\nx,b\n");
     lab.assert_untouched("t");
 
@@ -252,7 +303,11 @@ fn limits_hold_exactly_at_their_edge() {
     reset();
     assert_eq!(counts(&load(90, 10, "1000", "10").run().loaded()), [100, 90, 0, 0, 0, 10]);
     reset();
-    let report = load(89, 11, "1000", "10").run().failed(1, "11 of 100 rows are bad, more than 10 %: line 91", "nothing was loaded");
+    let report = load(89, 11, "1000", "10").run().failed(
+        1,
+        "11 of 100 rows are bad, more than 10 %: line 91",
+        "nothing was loaded",
+    );
     assert_eq!(report["reject_count"], 11);
     lab.assert_untouched("t");
     load(995, 5, "", "0.5").run().loaded();

@@ -48,12 +48,24 @@ fn a_ca_may_be_pem_text_and_hold_several_certificates() {
 #[test]
 fn a_ca_that_is_none_is_refused() {
     let lab = Lab::new("ca_none", TABLE);
-    for (name, bytes) in [("empty.pem", ""), ("text.pem", "not a certificate\n"), ("cut.pem", "-----BEGIN CERTIFICATE-----\nMIIB")] {
+    for (name, bytes) in [
+        ("empty.pem", ""),
+        ("text.pem", "not a certificate\n"),
+        ("cut.pem", "-----BEGIN CERTIFICATE-----\nMIIB"),
+    ] {
         let path = lab.file(name, bytes);
-        load(&lab).env("HOLOLOAD_CA", path).run().failed(2, "read the CA certificate", "HOLOLOAD_CA (`target.ca`) must be PEM text");
+        load(&lab).env("HOLOLOAD_CA", path).run().failed(
+            2,
+            "read the CA certificate",
+            "HOLOLOAD_CA (`target.ca`) must be PEM text",
+        );
     }
     let folder = lab.folder().display().to_string();
-    load(&lab).env("HOLOLOAD_CA", folder).run().refused(2, "read the CA certificate", "must be PEM text or the path");
+    load(&lab).env("HOLOLOAD_CA", folder).run().refused(
+        2,
+        "read the CA certificate",
+        "must be PEM text or the path",
+    );
     lab.assert_untouched("t");
 }
 
@@ -73,7 +85,11 @@ fn a_certificate_past_its_time_is_refused() {
     let cluster = Postgres::start(Options { leaf: Leaf::expired(), ..Options::default() });
     let lab = lab("expired", &cluster);
     for mode in ["verify-full", "verify-ca"] {
-        load(&lab).env("HOLOLOAD_TLS", mode).run().failed(3, "certificate", "the server's certificate has expired: renew it");
+        load(&lab).env("HOLOLOAD_TLS", mode).run().failed(
+            3,
+            "certificate",
+            "the server's certificate has expired: renew it",
+        );
     }
     lab.assert_untouched("t");
     cluster.replace_certificate(&cluster.authority().issue(&Leaf::not_yet_valid()));
@@ -91,8 +107,16 @@ fn a_certificate_past_its_time_is_refused() {
 fn a_certificate_for_another_host_is_refused_unless_hosts_are_not_compared() {
     let cluster = Postgres::start(Options { leaf: Leaf::wrong_host(), ..Options::default() });
     let lab = lab("wrong_host", &cluster);
-    load(&lab).run().failed(3, "connect to localhost", "the certificate names another host: connect by the name it names");
-    load(&lab).env("HOLOLOAD_HOST", "127.0.0.1").run().failed(3, "connect to 127.0.0.1", "the certificate names another host");
+    load(&lab).run().failed(
+        3,
+        "connect to localhost",
+        "the certificate names another host: connect by the name it names",
+    );
+    load(&lab).env("HOLOLOAD_HOST", "127.0.0.1").run().failed(
+        3,
+        "connect to 127.0.0.1",
+        "the certificate names another host",
+    );
     lab.assert_untouched("t");
     let report = load(&lab).env("HOLOLOAD_TLS", "verify-ca").run().loaded();
     assert_eq!(counts(&report), [1, 1, 0, 0, 0, 0]);
@@ -105,9 +129,17 @@ fn a_server_without_tls_is_refused_unless_plaintext_is_asked_for() {
     let cluster = Postgres::start(Options { tls: false, ..Options::default() });
     let lab = lab("no_tls", &cluster);
     for mode in ["verify-full", "require"] {
-        load(&lab).env("HOLOLOAD_TLS", mode).run().failed(3, "server does not support TLS", "the server speaks no TLS: on Hologres switch SSL on");
+        load(&lab).env("HOLOLOAD_TLS", mode).run().failed(
+            3,
+            "server does not support TLS",
+            "the server speaks no TLS: on Hologres switch SSL on",
+        );
     }
-    load(&lab).without("HOLOLOAD_TLS").run().failed(3, "server does not support TLS", "HOLOLOAD_TLS=insecure-plaintext");
+    load(&lab).without("HOLOLOAD_TLS").run().failed(
+        3,
+        "server does not support TLS",
+        "HOLOLOAD_TLS=insecure-plaintext",
+    );
     lab.assert_untouched("t");
     let report = load(&lab).env("HOLOLOAD_TLS", "insecure-plaintext").run().loaded();
     assert_eq!(counts(&report), [1, 1, 0, 0, 0, 0]);
@@ -116,7 +148,11 @@ fn a_server_without_tls_is_refused_unless_plaintext_is_asked_for() {
 #[test]
 fn plaintext_to_a_server_that_wants_tls_says_so() {
     let lab = Lab::new("tls_only", TABLE);
-    let report = load(&lab).env("HOLOLOAD_TLS", "insecure-plaintext").run().failed(3, "connect to localhost…28000", "encrypted connections only");
+    let report = load(&lab).env("HOLOLOAD_TLS", "insecure-plaintext").run().failed(
+        3,
+        "connect to localhost…28000",
+        "encrypted connections only",
+    );
     assert_eq!(report["error"]["code"], "28000");
     lab.assert_untouched("t");
 }
