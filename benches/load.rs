@@ -3,7 +3,11 @@
 //! Everything runs on this machine in one go: PostgreSQL with TLS, an S3 server, the real `bootstrap` behind a
 //! loopback Runtime API, and `psql \copy` + merge beside it. Rows are checked after each load. Ratios within one
 //! run say more than its times; nothing here fails for being slow.
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench prints, and panics when it cannot measure")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a bench prints, and panics when it cannot measure"
+)]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 #[path = "../tests/support/mod.rs"]
@@ -199,7 +203,10 @@ fn large(s3: &S3Server) {
         match by_psql {
             Some(by_psql) => {
                 let ratio = took.as_secs_f64() / by_psql.as_secs_f64();
-                println!("         psql \\copy + merge {:>6.2} s; holoload takes {ratio:.2} of it", by_psql.as_secs_f64());
+                println!(
+                    "         psql \\copy + merge {:>6.2} s; holoload takes {ratio:.2} of it",
+                    by_psql.as_secs_f64()
+                );
                 assert_eq!(checksum(&loaded), checksum(&merged));
             }
             None => println!("         psql is not installed: nothing to compare with"),

@@ -43,6 +43,7 @@ fn one(record: &Value, batch: &mut Batch) -> Result<()> {
     let member = |name: &str| object.and_then(|object| object.get(name)).and_then(Value::as_str);
     batch.requests.push(Request {
         object: ObjectRef { bucket: bucket.to_owned(), key },
+        other_key: other_key(raw_key),
         version: ObjectVersion {
             version_id: member("versionId").filter(|id| !id.is_empty() && *id != "null").map(str::to_owned),
             etag: member("eTag")
@@ -67,6 +68,14 @@ fn decode_key(raw: &str) -> Result<String> {
         Error::input(format!("decode the object key `{raw}`: it is not UTF-8"))
             .with_hint("S3 keys are UTF-8; send the key form-urlencoded, as S3 does")
     })
+}
+
+/// Some S3-compatible stores percent-encode keys and leave `+` as it is.
+fn other_key(raw: &str) -> Option<String> {
+    if !raw.contains('+') {
+        return None;
+    }
+    percent_decode(raw.as_bytes()).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
 fn instant_ms(text: &str) -> Option<i64> {

@@ -5,6 +5,8 @@
 //! the fence row, locked in the load's own transaction: it dies with the connection, and fence, ledger and rows
 //! commit together.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 use crate::database::{Parameter, Row, Session, Type};
@@ -67,10 +69,13 @@ pub struct Held {
 }
 
 impl Held {
-    /// Whether the version that was opened is older than what is in the table already.
-    pub fn is_passed_by(&self, opened: &ObjectVersion, force: bool) -> bool {
-        let (Some(read_ms), Some(opened_ms)) = (self.read_ms, opened.last_modified_ms) else { return false };
-        !force && !self.is_ordered && opened_ms < read_ms && opened.etag != self.read_etag
+    /// How the version that was opened stands to another one in the table already, where only the time of
+    /// modification says.
+    pub fn compare(&self, opened: &ObjectVersion, force: bool) -> Option<Ordering> {
+        if force || self.is_ordered || opened.etag == self.read_etag {
+            return None;
+        }
+        Some(opened.last_modified_ms?.cmp(&self.read_ms?))
     }
 }
 

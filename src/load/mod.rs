@@ -4,6 +4,7 @@
 //! in batch by batch, then the rejects are written, then fence and ledger, then COMMIT. Whatever ends a load
 //! early closes the connection and waits until it is gone, so that nothing of it can become durable later.
 
+use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -13,7 +14,7 @@ use crate::database::CLOSE_TIMEOUT_MS;
 use crate::error::{Class, Error, Result};
 use crate::ledger::{Claim, Held, Ledger, Line};
 use crate::object::body::{ObjectBody, current_version};
-use crate::object::{ObjectVersion, Request};
+use crate::object::{ObjectRef, ObjectVersion, Request};
 use crate::plan::{Destination, Plan, Route};
 use crate::reject::Rejects;
 use crate::report::{Report, Status};
@@ -128,12 +129,23 @@ async fn attempts(
     trace: &mut Trace,
 ) -> Result<()> {
     let mut retried = 0;
+    let mut request = request.clone();
     loop {
-        let error = match bounded(context, request, invocation, report, trace).await {
+        let error = match bounded(context, &request, invocation, report, trace).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
         context.discard_within(invocation.close_limit()).await;
+        if error.code() == Some("NoSuchKey")
+            && let Some(other) = otherwise_decoded(context, &request).await
+        {
+            tracing::warn!(key = other.object.key, "key decode fallback");
+            report.key.clone_from(&other.object.key);
+            report.reset_counts();
+            request = other;
+            continue;
+        }
+        let request = &request;
         if settle(context, request, &error, report).await? {
             return Ok(());
         }
@@ -152,6 +164,16 @@ async fn attempts(
         tokio::time::sleep(pause).await;
         report.reset_counts();
     }
+}
+
+/// The request under its other key, if exactly the version that was meant is there.
+async fn otherwise_decoded(context: &Context, request: &Request) -> Option<Request> {
+    let key = request.other_key.clone()?;
+    let aws = context.aws.as_ref()?;
+    let object = ObjectRef { bucket: request.object.bucket.clone(), key };
+    let found = current_version(aws, &object).await.ok()?;
+    let is_meant = found.etag.is_some() && found.etag == request.version.etag;
+    is_meant.then(|| Request { object, other_key: None, ..request.clone() })
 }
 
 /// The attempt, cut off in time for a clean exit.
@@ -285,7 +307,14 @@ async fn transfer(
     let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
     report.phases.open_ms = elapsed_ms(clock);
     note_version(&body, report, trace);
-    if fence.as_ref().is_some_and(|(_, held)| held.is_passed_by(&body.version, request.force)) {
+    let order = fence.as_ref().and_then(|(_, held)| held.compare(&body.version, request.force));
+    let is_passed = match order {
+        Some(Ordering::Less) => true,
+        // S3 tells whole seconds; of two versions in one second the one that is there now is the newer.
+        Some(Ordering::Equal) => !is_current(context, request, &body.version).await?,
+        Some(Ordering::Greater) | None => false,
+    };
+    if is_passed {
         session_of(context)?.rollback().await?;
         report.end(Status::Superseded, "a version that was modified later has been loaded");
         return Ok(());
@@ -310,6 +339,16 @@ async fn transfer(
     commit(context, fence.map(|(ledger, _)| ledger), request, invocation, plan, report, trace).await?;
     report.phases.finish_ms = elapsed_ms(clock);
     Ok(())
+}
+
+/// Whether a version is the one that the object's name stands for now.
+async fn is_current(context: &Context, request: &Request, version: &ObjectVersion) -> Result<bool> {
+    let Some(aws) = context.aws.as_ref().filter(|_| request.object.is_s3()) else { return Ok(true) };
+    match current_version(aws, &request.object).await {
+        Ok(now) => Ok(now.etag == version.etag && now.version_id == version.version_id),
+        Err(gone) if gone.code() == Some("NoSuchKey") => Ok(false),
+        Err(other) => Err(other),
+    }
 }
 
 /// Fence and ledger, then COMMIT: from here on the rows are there.

@@ -114,6 +114,8 @@ impl Sequencer {
 pub struct Request {
     /// Which object.
     pub object: ObjectRef,
+    /// The key in the other encoding that deliveries use, where it differs: tried when there is no such object.
+    pub other_key: Option<String>,
     /// Which version of it, as far as the delivery said.
     pub version: ObjectVersion,
     /// Order among the deliveries for this key.
@@ -133,6 +135,7 @@ impl Request {
     pub fn manual(object: ObjectRef) -> Self {
         Self {
             object,
+            other_key: None,
             version: ObjectVersion::default(),
             sequencer: None,
             event_time_ms: None,

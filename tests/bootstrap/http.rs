@@ -60,7 +60,7 @@ fn serve(stream: &TcpStream, answer: &Answer, calls: &Mutex<Vec<(String, Value)>
         if name.eq_ignore_ascii_case("content-length") {
             length = value.parse().map_err(io::Error::other)?;
         } else if name.eq_ignore_ascii_case("x-amz-target") {
-            operation = value.rsplit('.').next().unwrap_or_default().to_owned();
+            value.rsplit('.').next().unwrap_or_default().clone_into(&mut operation);
         }
     }
     let mut body = vec![0; length];

@@ -23,13 +23,16 @@ fn refused(handler: &RuntimeApi, event: &serde_json::Value) -> Failure {
     second
 }
 
+/// Variables, and what the answer's line says of them and advises.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[test]
 fn settings_that_cannot_work_are_answered_each_time() {
     let world = World::new("settings");
     let stored = world.put("a.csv", orders([1], "a"));
     let inside = format!("s3://{}/in/rejects/", world.bucket);
     let routed = format!("routes: [{{object: 's3://{}/in/**/*.csv', table: orders}}]", world.bucket);
-    let cases: [(&[(&str, &str)], &str, &str); 8] = [
+    let cases: [Case<'_>; 8] = [
         (&[("HOLOLOAD_HOST", "")], "`target.host` is missing", "HOLOLOAD_HOST"),
         (&[("HOLOLOAD_TABEL", "orders")], "HOLOLOAD_TABEL is not known", "HOLOLOAD_TABLE"),
         (&[("HOLOLOAD_PORT", "many")], "`port` must be a number", ""),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::proxy::{Counts, CutProxy, Direction};
 use crate::support::runtime_api::{Outcome, RuntimeApi};
-use crate::support::s3::Stored;
+use crate::support::s3::{Fault, On, Stored};
 use crate::support::wait_until;
 use crate::world::{World, failure, orders, report};
 
@@ -106,7 +106,8 @@ impl Sweep {
             Direction::ToClient => self.whole.to_client,
         };
         let coarse = (0..STEPS * 2 / 3).map(|step| whole * step / (STEPS * 2 / 3));
-        let fine = (0..STEPS / 3).map(|step| whole.saturating_sub(step * 12));
+        // Conversations differ by a few bytes (times, numbers): the first of these may lie behind the end.
+        let fine = (0..STEPS / 3).map(|step| (whole + 60).saturating_sub(step * 12));
         coarse.chain(fine).collect()
     }
 }
@@ -134,7 +135,7 @@ fn cut_once(name: &str, direction: Direction) {
         step.converges(&handler);
         cut_count += u64::from(proxy.was_cut());
     }
-    assert!(cut_count >= STEPS - 5, "{cut_count} of {STEPS} cuts fell into the conversation");
+    assert!(cut_count >= STEPS - 10, "{cut_count} of {STEPS} cuts fell into the conversation");
 }
 
 /// Cut, and out of reach from then on: the invocation fails, the redelivery after it ends it well.
@@ -194,6 +195,70 @@ fn a_database_lost_on_the_way_to_it_has_all_or_nothing() {
 #[test]
 fn a_database_lost_on_the_way_from_it_has_all_or_nothing() {
     cut_for_good("lost_to_client", Direction::ToClient);
+}
+
+const MANY: u32 = 30_000;
+
+/// The same with several batches: rows have been sent, and more, when the connection goes.
+#[test]
+fn a_cut_between_batches_leaves_nothing() {
+    let world = World::new("cut_batches");
+    let whole = {
+        let stored = world.put("whole.csv", orders(1..=MANY, "all"));
+        let proxy = CutProxy::in_front_of(world.database.port);
+        assert_eq!(report(through(&world, &proxy).invoke_json(&stored.event()))["status"], "loaded");
+        proxy.counts().to_server
+    };
+    for percent in [15, 30, 45, 60, 75, 90, 98] {
+        world.database.query("TRUNCATE orders");
+        let stored = world.put(&format!("{percent}.csv"), orders(1..=MANY, "cut"));
+        let proxy = CutProxy::in_front_of(world.database.port);
+        proxy.cut(Direction::ToServer, whole * percent / 100);
+        let handler = through(&world, &proxy);
+        let payload = serde_json::to_vec(&stored.event()).expect("JSON");
+        let outcome = thread::scope(|scope| {
+            let invoking = scope.spawn(|| handler.invoke(&payload, 4_000));
+            while !invoking.is_finished() {
+                if proxy.was_cut() {
+                    proxy.refuse(true);
+                }
+                thread::sleep(Duration::from_micros(200));
+            }
+            invoking.join().expect("answered")
+        });
+        assert!(proxy.was_cut(), "at {percent} %");
+        assert_eq!(failure(outcome).error_type, "Transient", "at {percent} %");
+        world.assert_no_session();
+        assert_eq!(world.database.count("orders"), 0, "at {percent} %");
+        proxy.reset();
+        assert_eq!(report(handler.invoke_json(&stored.event()))["status"], "loaded", "at {percent} %");
+        assert_eq!(world.database.count("orders WHERE name = 'cut'"), i64::from(MANY));
+    }
+}
+
+/// Killed in the middle of the rows, as a sandbox is whose time or memory is up.
+#[test]
+fn a_killed_handler_leaves_nothing() {
+    let world = World::new("killed");
+    let handler = world.handler();
+    let stored = world.put("a.csv", orders(1..=MANY, "a"));
+    for _ in 0..3 {
+        let stall = Fault::StallBody { after_bytes: stored.size - 10, duration: Duration::from_secs(30) };
+        world.s3.fail(On::get(&world.bucket, "a.csv"), stall);
+        thread::scope(|scope| {
+            let invoking = scope.spawn(|| handler.invoke_json(&stored.event()));
+            let is_inside = || world.database.idle_in_transaction() == 1;
+            assert!(wait_until(Duration::from_secs(10), is_inside), "rows were sent");
+            handler.kill();
+            assert_eq!(invoking.join().expect("an outcome"), Outcome::Exited { code: None });
+        });
+        world.assert_no_session();
+        assert_eq!(world.database.count("orders"), 0);
+        handler.restart();
+    }
+    assert_eq!(report(handler.invoke_json(&stored.event()))["status"], "loaded");
+    assert_eq!(world.database.count("orders"), i64::from(MANY));
+    assert_eq!(world.statuses("a.csv"), ["loaded"]);
 }
 
 /// The assertions of the sweeps see what they look for: each of these states is one that a cut must not leave.

@@ -128,6 +128,35 @@ fn a_manual_load_between_events() {
     }
 }
 
+/// S3 tells times of modification in whole seconds: within one, the version that is there now is the newer.
+#[test]
+fn two_versions_of_one_second_are_told_apart() {
+    let world = World::versioned("one_second");
+    let handler = world.handler();
+    let ask = |version: &Stored| {
+        let payload = json!({"s3": version.address(), "version_id": version.version_id});
+        report(handler.invoke_json(&payload))["status"].clone()
+    };
+    let now = SystemTime::now();
+    let put = |key: &str, name: &str| {
+        let put = Put { last_modified: Some(now), ..Put::default() };
+        world.s3.put_with(&world.bucket, key, orders(1..=3, name), put)
+    };
+    // The newer one is loaded by hand: the older one's event comes too late.
+    let (first, second) = (put("a.csv", "v1"), put("a.csv", "v2"));
+    assert_eq!(ask(&second), "loaded");
+    assert_eq!(report(handler.invoke_json(&first.event()))["status"], "superseded");
+    assert_eq!(ask(&first), "superseded");
+    assert_eq!(world.rows(), order_rows(1..=3, "v2"));
+    // The older one is loaded by hand: the newer one's event is not late.
+    let first = put("b.csv", "v3");
+    assert_eq!(ask(&first), "loaded");
+    let second = put("b.csv", "v4");
+    assert_eq!(report(handler.invoke_json(&second.event()))["status"], "loaded");
+    assert_eq!(world.rows(), order_rows(1..=3, "v4"));
+    assert_eq!(ask(&first), "superseded");
+}
+
 /// Events that carry no sequencer (other stores, written by hand) never pass what is newer.
 #[test]
 fn an_event_without_a_sequencer_does_not_pass_a_newer_version() {

@@ -31,7 +31,17 @@ const BAD: &[(&str, &str)] = &[
 /// And in a good row, which is loaded.
 const GOOD: &str = "good-c4n4ry-17";
 
-const FORBIDDEN: &[&str] = &["canary-", "canary03", "Canary/Zone04", "70317031", "7031.7032", "c4n4ry"];
+/// Cells, and the passwords of the test servers.
+const FORBIDDEN: &[&str] = &[
+    "p@ss:w/rd%1",
+    "test-secret",
+    "canary-",
+    "canary03",
+    "Canary/Zone04",
+    "70317031",
+    "7031.7032",
+    "c4n4ry",
+];
 
 fn file() -> String {
     let names: Vec<&str> = BAD.iter().map(|(name, _)| *name).collect();

@@ -114,7 +114,7 @@ fn a_quote_that_is_never_closed_in_a_large_file_is_given_up_early() {
         let from = usize::try_from(from).expect("a 64-bit machine");
         match head.get(from..).filter(|rest| !rest.is_empty()) {
             Some(rest) => bytes::Bytes::copy_from_slice(rest),
-            None => bytes::Bytes::from_static(&[b'x'; 64 * 1024]),
+            None => bytes::Bytes::from(vec![b'x'; 64 * 1024]),
         }
     };
     let stored: Stored =

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -130,7 +130,6 @@ pub struct Run {
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
     stdin: Vec<u8>,
-    folder: Option<PathBuf>,
 }
 
 impl Run {
@@ -140,7 +139,6 @@ impl Run {
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             variables: BTreeMap::new(),
             stdin: Vec::new(),
-            folder: None,
         }
     }
 
@@ -159,19 +157,10 @@ impl Run {
         self
     }
 
-    /// Starts in this folder.
-    pub fn folder(mut self, folder: &Path) -> Self {
-        self.folder = Some(folder.to_owned());
-        self
-    }
-
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holoload"));
         command.args(&self.arguments).env_clear().envs(&self.variables);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        if let Some(folder) = &self.folder {
-            command.current_dir(folder);
-        }
         command
     }
 
