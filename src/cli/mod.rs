@@ -4,10 +4,12 @@
 //! configuration, 3 access, 4 try again, 70 a bug; of several objects the worst, in the order 70 4 3 2 1 0.
 
 use std::io::{IsTerminal, Write};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use futures_util::FutureExt;
 use serde_json::Value;
 
 use crate::aws::Aws;
@@ -132,18 +134,30 @@ pub async fn run() -> ExitCode {
         }
     };
     start_logging();
-    let outcome = match &arguments.command {
-        Command::Load(load) => run_load(&arguments, load).await,
-        Command::History(history) => run_history(&arguments, history).await,
-        Command::Invoke { event } => run_invoke(&arguments, event).await,
-        Command::Setup { apply } => run_setup(&arguments, *apply).await,
-    };
+    // The text of a panic may quote a value; its place may not.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        text::note(&format!("panicked at {place}"));
+    }));
+    let outcome = AssertUnwindSafe(command(&arguments)).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| {
+        Err(Error::bug("holoload panicked").with_hint("please report this with the place above"))
+    });
     match outcome {
         Ok(classes) => ExitCode::from(exit_code(&classes)),
         Err(error) => {
             text::error(&ErrorReport::from(&error), Some(&error));
             ExitCode::from(error.class().exit_code())
         }
+    }
+}
+
+async fn command(arguments: &Arguments) -> Result<Vec<Class>> {
+    match &arguments.command {
+        Command::Load(load) => run_load(arguments, load).await,
+        Command::History(history) => run_history(arguments, history).await,
+        Command::Invoke { event } => run_invoke(arguments, event).await,
+        Command::Setup { apply } => run_setup(arguments, *apply).await,
     }
 }
 
