@@ -1,17 +1,16 @@
 //! One payload in, the answer of its door out. The Lambda runtime and `holoload invoke` both call this.
 
-use std::panic::AssertUnwindSafe;
-
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use futures_util::FutureExt;
 use serde_json::Value;
 
+use crate::aws::Aws;
 use crate::context::Context;
 use crate::error::{Class, Error};
 use crate::event::{self, Batch, Door, Event, Ignored, Message};
 use crate::load::{Invocation, load};
 use crate::object::Request;
-use crate::report::{self, Report, Status};
+use crate::report::{self, ErrorReport, Report, Status};
 
 /// An error answer is cut to this size; Lambda keeps more, but log lines and failure records do not.
 const ERROR_BYTES_MAX: usize = 32 * 1024;
@@ -23,8 +22,13 @@ const RETRY_DELAY_MAX_S: u32 = 900;
 /// What the door is told.
 #[derive(Debug)]
 pub enum Answer {
-    /// Done, or ignored: the answer's JSON.
-    Done(Value),
+    /// The answer's JSON; of SQS messages it lists the ones that failed.
+    Done {
+        /// What the door is told.
+        body: Value,
+        /// Of every object that failed.
+        classes: Vec<Class>,
+    },
     /// An error answer.
     Failed {
         /// Becomes `errorType`.
@@ -68,16 +72,27 @@ async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &
     let ignored = ignored(&batch.ignored);
     let is_acknowledged =
         |class: Class| door == Door::S3 && context.acknowledge_failed && class == Class::Input;
-    let classes: Vec<Class> = reports.iter().filter_map(Report::class).collect();
+    let mut classes: Vec<Class> = reports.iter().filter_map(Report::class).collect();
+    classes.extend(unreadable(batch));
     let worst = classes
         .iter()
         .copied()
         .filter(|class| !is_acknowledged(*class))
         .min_by_key(|class| class.answer_rank());
     match worst {
-        None => Answer::Done(report::answer(&reports, &ignored)),
-        Some(class) => Answer::Failed { class, message: error_message(class, &reports, &ignored), classes },
+        None => Answer::Done { body: report::answer(&reports, &ignored), classes },
+        Some(class) => {
+            Answer::Failed { class, message: error_message(class, batch, &reports, &ignored), classes }
+        }
     }
+}
+
+/// Says what could not be read; a class for each.
+fn unreadable(batch: &Batch) -> impl Iterator<Item = Class> + '_ {
+    batch.unreadable.iter().map(|error| {
+        tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "record not understood");
+        error.class()
+    })
 }
 
 fn ignored(records: &[Ignored]) -> Vec<(String, String)> {
@@ -95,29 +110,11 @@ async fn load_all(
 ) -> Vec<Report> {
     let mut reports = Vec::with_capacity(requests.len());
     for request in requests {
-        let report = load_one(context, request, invocation).await;
+        let report = load(context, request, invocation).boxed().await;
         log(door, &report);
         reports.push(report);
     }
     reports
-}
-
-/// A panic is a defect of ours; it costs this object, not the process.
-async fn load_one(context: &mut Context, request: &Request, invocation: &Invocation<'_>) -> Report {
-    let loading = AssertUnwindSafe(load(context, request, invocation).boxed()).catch_unwind().await;
-    match loading {
-        Ok(report) => report,
-        Err(_) => {
-            context.discard().await;
-            let mut report = Report::new(request, jiff::Timestamp::now());
-            // The panic's own text may quote a value; its place is in the log.
-            report.fail(
-                &Error::bug("load the object: holoload panicked")
-                    .with_hint("please report this with the log line before"),
-            );
-            report
-        }
-    }
 }
 
 /// One line for each object: constant message, data in fields.
@@ -150,10 +147,11 @@ fn log(door: Door, report: &Report) {
     }
 }
 
-fn error_message(class: Class, reports: &[Report], ignored: &[(String, String)]) -> String {
-    let first = reports.iter().find(|report| report.class() == Some(class));
-    let line = first.and_then(|report| report.error.as_ref()).map_or_else(String::new, |error| {
-        let hint = error.hint.as_ref().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+fn error_message(class: Class, batch: &Batch, reports: &[Report], ignored: &[(String, String)]) -> String {
+    let of_objects = reports.iter().filter_map(|report| report.error.clone());
+    let mut errors = of_objects.chain(batch.unreadable.iter().map(ErrorReport::from));
+    let line = errors.find(|error| error.class == class).map_or_else(String::new, |error| {
+        let hint = error.hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
         format!("{}{hint}", error.message)
     });
     let failed: Vec<Report> = reports.iter().filter(|report| report.error.is_some()).cloned().collect();
@@ -171,46 +169,65 @@ fn error_message(class: Class, reports: &[Report], ignored: &[(String, String)])
 }
 
 async fn answer_messages(context: &mut Context, messages: &[Message], invocation: &Invocation<'_>) -> Answer {
-    let mut response = SqsBatchResponse::default();
+    let mut all = Vec::new();
+    let mut failed = Vec::new();
     for message in messages {
-        if !is_done(context, message, invocation).await {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier.clone_from(&message.id);
-            response.batch_item_failures.push(failure);
+        let classes = load_message(context, message, invocation).await;
+        let is_acknowledged =
+            |class: &Class| context.acknowledge_failed && *class == Class::Input && message.content.is_ok();
+        let open = classes.iter().copied().filter(|class| !is_acknowledged(class));
+        if let Some(worst) = open.min_by_key(|class| class.answer_rank()) {
+            delay(context.aws.as_ref(), message, worst, invocation).await;
+            failed.push(message);
         }
+        all.extend(classes);
+    }
+    listed(&failed, all)
+}
+
+/// The answer that tells the queue which messages it must keep.
+fn listed(failed: &[&Message], classes: Vec<Class>) -> Answer {
+    let mut response = SqsBatchResponse::default();
+    for message in failed {
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier.clone_from(&message.id);
+        response.batch_item_failures.push(failure);
     }
     match serde_json::to_value(&response) {
-        Ok(body) => Answer::Done(body),
+        Ok(body) => Answer::Done { body, classes },
         Err(source) => refusal(&Error::bug("write the answer").with_source(source)),
     }
 }
 
-/// Whether the queue may forget the message.
-async fn is_done(context: &mut Context, message: &Message, invocation: &Invocation<'_>) -> bool {
+/// The answer where nothing can be loaded at all; messages come back soon, not after the queue's whole timeout.
+pub async fn refuse(aws: &Aws, payload: &Value, error: &Error, invocation: &Invocation<'_>) -> Answer {
+    let Ok(Event::Messages(messages)) = event::parse(payload) else { return refusal(error) };
+    for message in &messages {
+        delay(Some(aws), message, error.class(), invocation).await;
+    }
+    tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "messages not handled");
+    listed(&messages.iter().collect::<Vec<_>>(), vec![error.class()])
+}
+
+/// Loads what a message holds; the classes of what failed.
+async fn load_message(context: &mut Context, message: &Message, invocation: &Invocation<'_>) -> Vec<Class> {
     let batch = match &message.content {
         Ok(batch) => batch,
         Err(error) => {
             tracing::error!(message_id = message.id, error = %error, hint = error.hint(), "message not understood");
-            delay(context, message, Class::Input, invocation).await;
-            return false;
+            return vec![error.class()];
         }
     };
     ignored(&batch.ignored);
     let reports = load_all(context, Door::Sqs, &batch.requests, invocation).await;
-    let classes: Vec<Class> = reports.iter().filter_map(Report::class).collect();
-    let is_acknowledged = |class: &Class| context.acknowledge_failed && *class == Class::Input;
-    let open = classes.iter().copied().filter(|class| !is_acknowledged(class));
-    let Some(worst) = open.min_by_key(|class| class.answer_rank()) else { return true };
-    delay(context, message, worst, invocation).await;
-    false
+    reports.iter().filter_map(Report::class).chain(unreadable(batch)).collect()
 }
 
 /// Without this a message would come back after the queue's whole visibility timeout, 90 minutes. What may be put
 /// right (a busy object, a restart, an address not yet allow-listed) is left more and more time; content that failed
 /// repeats its verdict at little cost, so that it reaches the dead-letter queue soon.
-async fn delay(context: &Context, message: &Message, class: Class, invocation: &Invocation<'_>) {
-    let (Some(aws), Some(arn), Some(receipt)) = (&context.aws, &message.queue_arn, &message.receipt_handle)
-    else {
+async fn delay(aws: Option<&Aws>, message: &Message, class: Class, invocation: &Invocation<'_>) {
+    let (Some(aws), Some(arn), Some(receipt)) = (aws, &message.queue_arn, &message.receipt_handle) else {
         return;
     };
     let count = if class == Class::Input { 1 } else { message.receive_count };

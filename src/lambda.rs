@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::aws::Aws;
 use crate::context::{self, Context};
 use crate::error::{Error, Result};
-use crate::handler::{Answer, handle, refusal};
+use crate::handler::{Answer, handle, refusal, refuse};
 use crate::load::Invocation;
 use crate::plan::Limits;
 use crate::reject::Place;
@@ -25,7 +25,8 @@ const MEMORY_MIB_DEFAULT: u64 = 128;
 /// Of the Runtime API. Settings that cannot work are answered to each invocation, where people see them.
 pub async fn run() -> std::result::Result<(), lambda_runtime::Error> {
     start_logging();
-    let context = match start().await {
+    let aws = Aws::from_environment().await;
+    let context = match start(&aws).await {
         Ok(context) => Some(context),
         Err(error) => {
             tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "start failed");
@@ -33,18 +34,17 @@ pub async fn run() -> std::result::Result<(), lambda_runtime::Error> {
         }
     };
     let context = Mutex::new(context);
-    let context = &context;
-    let service = service_fn(move |event: LambdaEvent<Value>| invoke(context, event));
+    let (aws, context) = (&aws, &context);
+    let service = service_fn(move |event: LambdaEvent<Value>| invoke(aws, context, event));
     Runtime::new(service).layer(lambda_runtime::tower::layer::layer_fn(AnyPayload)).run().await
 }
 
-async fn start() -> Result<Context> {
+async fn start(aws: &Aws) -> Result<Context> {
     let environment = Environment::of_process();
-    let aws = Aws::from_environment().await;
-    let settings = context::settings(&environment, Some(&aws)).await?;
+    let settings = context::settings(&environment, Some(aws)).await?;
     let memory_mib = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|size| size.parse().ok());
     let limits = Limits::for_memory(memory_mib.unwrap_or(MEMORY_MIB_DEFAULT));
-    let context = Context::start(&settings, Some(aws), limits).await?;
+    let context = Context::start(&settings, Some(aws.clone()), limits).await?;
     if let Some(Place::Directory(path)) = &context.rejects {
         return Err(Error::config(format!(
             "the rejects directory `{}` would vanish with the function",
@@ -56,6 +56,7 @@ async fn start() -> Result<Context> {
 }
 
 async fn invoke(
+    aws: &Aws,
     warm: &Mutex<Option<Context>>,
     event: LambdaEvent<Value>,
 ) -> std::result::Result<Value, Diagnostic> {
@@ -68,9 +69,12 @@ async fn invoke(
     let mut warm = warm.lock().await;
     if warm.is_none() {
         // What went wrong at the start may have been put right: an unreadable configuration, a missing permission.
-        match start().await {
+        let starting = tokio::time::timeout(invocation.exit_limit(), start(aws));
+        let late =
+            |_| Err(Error::transient("start: no time is left").with_hint("give the function more time"));
+        match starting.await.unwrap_or_else(late) {
             Ok(context) => *warm = Some(context),
-            Err(error) => return answer(refusal(&error)),
+            Err(error) => return answer(refuse(aws, &payload, &error, &invocation).await),
         }
     }
     let Some(context) = warm.as_mut() else { return answer(refusal(&Error::bug("keep the context"))) };
@@ -79,7 +83,7 @@ async fn invoke(
 
 fn answer(answer: Answer) -> std::result::Result<Value, Diagnostic> {
     match answer {
-        Answer::Done(body) => Ok(body),
+        Answer::Done { body, .. } => Ok(body),
         Answer::Failed { class, message, .. } => {
             Err(Diagnostic { error_type: class.name().to_owned(), error_message: message })
         }

@@ -302,10 +302,25 @@ impl Plan {
         let is_header = match self.route.header {
             HeaderRule::Present => true,
             HeaderRule::Absent => false,
+            // `Order_Id` names a column as surely as `order_id`: it is no data, and not yet a header either.
+            HeaderRule::Auto if matching == 0 && self.is_nearly_header(record) => {
+                return Err(self.neither(record));
+            }
             HeaderRule::Auto if matching == 0 => false,
             HeaderRule::Auto if matching * 2 >= record.field_count() => true,
             HeaderRule::Auto => return Err(self.neither(record)),
         };
+        if is_header && matching * 2 < record.field_count() && matching == 0 {
+            // What stands there may be data: it is not named.
+            return Err(Error::config(format!(
+                "the first row names no column of table `{}`",
+                self.table.name
+            ))
+            .with_hint(format!(
+                "its columns are {}; set `parse: {{header: false}}` if the file has no header",
+                self.table.column_names().take(20).collect::<Vec<_>>().join(", ")
+            )));
+        }
         if is_header {
             return self.by_header(record).map(First::Header);
         }
@@ -313,6 +328,17 @@ impl Plan {
             Some(layout) => Ok(First::Data(layout)),
             None => Err(self.neither(record)),
         }
+    }
+
+    /// Whether at least half of the fields name columns but for case and blanks.
+    fn is_nearly_header(&self, record: &Record<'_>) -> bool {
+        let is_near = |bytes: &[u8]| {
+            std::str::from_utf8(bytes).is_ok_and(|name| {
+                let name = name.trim().to_lowercase();
+                self.table.column_names().any(|column| column.to_lowercase() == name)
+            })
+        };
+        record.fields().filter(|field| is_near(field.bytes)).count() * 2 >= record.field_count()
     }
 
     /// The error for a first record that fits nowhere.
@@ -383,6 +409,14 @@ impl Plan {
                 ))
                 .with_hint("add the column to the file, or give it a default in the table"));
             }
+        }
+        let rounded = columns.iter().filter_map(|index| self.table.columns.get(*index));
+        if let Some(column) = rounded.into_iter().find(|column| column.is_rounded_by_server) {
+            return Err(Error::config(format!(
+                "column `{}` is of type `{}`, whose values the server would round or cut short",
+                column.name, column.sql_type
+            ))
+            .with_hint("leave the column out of the file, or give it a type that keeps what is written"));
         }
         let key = self.table.key.as_ref().map(|key| key.columns.as_slice()).unwrap_or_default();
         if self.route.mode != WriteMode::Insert {

@@ -93,6 +93,7 @@ pub struct Rejects {
     count: u64,
     bytes_max: usize,
     sample: Vec<RejectSample>,
+    server_code: Option<String>,
 }
 
 impl Rejects {
@@ -105,6 +106,7 @@ impl Rejects {
             count: 0,
             bytes_max,
             sample: Vec::new(),
+            server_code: None,
         }
     }
 
@@ -123,6 +125,9 @@ impl Rejects {
     /// `Input` once the rows kept are more than memory is set aside for.
     pub fn push(&mut self, reject: &Reject<'_>) -> Result<()> {
         self.count += 1;
+        if let (None, Some(code)) = (&self.server_code, reject.code) {
+            self.server_code = Some(code.to_owned());
+        }
         if self.sample.len() < SAMPLE_MAX {
             self.sample.push(RejectSample {
                 line: reject.position.line,
@@ -185,6 +190,11 @@ impl Rejects {
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// SQLSTATE of the first one that the server refused.
+    pub fn server_code(&self) -> Option<&str> {
+        self.server_code.as_deref()
     }
 
     /// The first of them.

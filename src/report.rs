@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::{Class, Error};
-use crate::object::Request;
+use crate::object::{ObjectRef, Request};
 
 /// The shape of answers; raised when a member changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -237,11 +237,7 @@ pub fn answer(reports: &[Report], ignored: &[(String, String)]) -> Value {
 
 /// A report for people: one headline, then what needs their eyes.
 pub fn human(report: &Report) -> String {
-    let address = if report.bucket == crate::object::LOCAL_BUCKET {
-        report.key.clone()
-    } else {
-        format!("s3://{}/{}", report.bucket, report.key)
-    };
+    let address = ObjectRef { bucket: report.bucket.clone(), key: report.key.clone() }.address();
     let mut text = format!("{} {address}", report.status.name());
     let add = |text: &mut String, line: &str| {
         // Writing to a String cannot fail.

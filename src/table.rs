@@ -176,6 +176,8 @@ pub struct Column {
     pub cast_type: String,
     /// What it holds.
     pub kind: Kind,
+    /// Its text is handed to the server, which would round it or cut it short without a word.
+    pub is_rounded_by_server: bool,
     /// `NOT NULL`
     pub not_null: bool,
     /// Has a default (or is an identity column).

@@ -10,6 +10,8 @@ mod columns;
 mod content;
 #[path = "load/harness.rs"]
 mod harness;
+#[path = "load/hazards.rs"]
+mod hazards;
 #[path = "load/modes.rs"]
 mod modes;
 #[path = "load/rejects.rs"]

@@ -178,7 +178,14 @@ fn start_logging() {
 }
 
 async fn settings(arguments: &Arguments, aws: &Aws) -> Result<Settings> {
+    settings_with(arguments, None, aws).await
+}
+
+async fn settings_with(arguments: &Arguments, table: Option<&str>, aws: &Aws) -> Result<Settings> {
     let mut environment = Environment::of_process();
+    if let Some(table) = table {
+        environment.set("HOLOLOAD_TABLE", table);
+    }
     if let Some(config) = &arguments.config {
         environment.set("HOLOLOAD_CONFIG", config);
     }
@@ -188,8 +195,10 @@ async fn settings(arguments: &Arguments, aws: &Aws) -> Result<Settings> {
 async fn run_load(arguments: &Arguments, load: &LoadArguments) -> Result<Vec<Class>> {
     let requests = load.sources.iter().map(|source| request(source, load)).collect::<Result<Vec<_>>>()?;
     let aws = Aws::from_environment().await;
-    let mut settings = settings(arguments, &aws).await?;
+    let mut settings = settings_with(arguments, load.table.as_deref(), &aws).await?;
     if let Some(table) = &load.table {
+        // That is just what was asked for.
+        settings.warnings.retain(|warning| !warning.starts_with("HOLOLOAD_TABLE "));
         settings.routes = vec![route_to(table, load.mode.map(Into::into), &settings)];
     }
     let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;
@@ -208,21 +217,24 @@ async fn run_load(arguments: &Arguments, load: &LoadArguments) -> Result<Vec<Cla
     Ok(reports.iter().filter_map(Report::class).collect())
 }
 
-/// `--table` stands for a route of its own; bad rows are put up with as the first route says.
+/// `--table` stands for a route of its own; everything else is as the first route says.
 fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> RouteSettings {
     let first = settings.routes.first();
     RouteSettings {
         object: "**".to_owned(),
         table: table.to_owned(),
         parse: first.map_or_else(ParseSettings::default, |route| route.parse.clone()),
-        write: WriteSettings { mode: mode.unwrap_or_default(), ..WriteSettings::default() },
+        write: match (mode, first) {
+            (Some(mode), _) => WriteSettings { mode, ..WriteSettings::default() },
+            (None, first) => first.map_or_else(WriteSettings::default, |route| route.write.clone()),
+        },
         bad_rows: first.and_then(|route| route.bad_rows),
     }
 }
 
 fn request(source: &str, load: &LoadArguments) -> Result<Request> {
     let object = if source == "-" {
-        ObjectRef::stdin()
+        ObjectRef::stdin(&format!("{:.3}-{}", jiff::Timestamp::now(), std::process::id()).replace(':', ""))
     } else if source.starts_with("s3://") {
         if source.ends_with('/') {
             return Err(
@@ -267,7 +279,7 @@ async fn run_history(arguments: &Arguments, history: &HistoryArguments) -> Resul
         table: table.map(|table| table.to_string()),
         line_max: i64::from(history.limit),
     };
-    let lines = ledger::history(&ledger, context.session().await?, &filter).await?;
+    let lines = ledger::history(&ledger, context.bare_session().await?, &filter).await?;
     context.discard().await;
     if history.json {
         let value =
@@ -319,9 +331,9 @@ async fn run_invoke(arguments: &Arguments, event: &std::path::Path) -> Result<Ve
     let answer = handle(&mut context, &payload, &Invocation::default()).await;
     context.discard().await;
     match answer {
-        Answer::Done(body) => {
+        Answer::Done { body, classes } => {
             print(&format!("{body:#}"))?;
-            Ok(Vec::new())
+            Ok(classes)
         }
         Answer::Failed { class, message, classes } => {
             let body = serde_json::json!({"errorType": class.name(), "errorMessage": message});

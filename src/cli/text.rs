@@ -71,7 +71,9 @@ pub(super) fn history(lines: &[Entry]) -> String {
 }
 
 fn object(line: &Entry) -> String {
-    let mut text = if line.bucket == crate::object::LOCAL_BUCKET {
+    let mut text = if line.bucket == crate::object::STDIN_BUCKET {
+        line.bucket.clone()
+    } else if line.bucket == crate::object::LOCAL_BUCKET {
         line.key.clone()
     } else {
         format!("s3://{}/{}", line.bucket, line.key)

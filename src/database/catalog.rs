@@ -21,7 +21,7 @@ pub(super) async fn table(session: &Session, name: &TableName) -> Result<Table> 
         .client
         .query_typed(&sql, &[(&name.schema, Type::TEXT), (&name.name, Type::TEXT)])
         .await
-        .map_err(|source| policy::failure(&action, source).error)?;
+        .map_err(|source| policy::failure_beside_rows(&action, source))?;
     let Some(first) = rows.first() else { return Err(missing(session, name).await) };
 
     let relkind: String = first.get("relkind");
@@ -51,8 +51,10 @@ fn columns_sql(has_generated: bool) -> String {
         "SELECT c.relkind::text AS relkind, a.attname::text AS name, \
          pg_catalog.format_type(a.atttypid, a.atttypmod) AS sql_type, \
          pg_catalog.format_type(coalesce(nullif(bt.typbasetype, 0), nullif(t.typbasetype, 0), a.atttypid), -1) AS cast_type, \
-         CASE WHEN tn.nspname = 'pg_catalog' AND t.typtype = 'b' THEN t.typname::text ELSE '' END AS base, \
-         a.atttypmod AS modifier, a.attnotnull AS not_null, a.atthasdef AS has_default, \
+         CASE WHEN tn.nspname = 'pg_catalog' AND t.typtype = 'b' THEN t.typname::text \
+         WHEN btn.nspname = 'pg_catalog' AND bt.typtype = 'b' THEN bt.typname::text ELSE '' END AS base, \
+         CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier, \
+         a.attnotnull OR t.typnotnull AS not_null, a.atthasdef OR t.typdefault IS NOT NULL AS has_default, \
          a.attidentity::text AS identity, {generated} AS generated, \
          array_position(i.indkey::int2[], a.attnum) AS key_place, i.indimmediate AS is_immediate \
          FROM pg_catalog.pg_class c \
@@ -60,7 +62,8 @@ fn columns_sql(has_generated: bool) -> String {
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
          JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
-         LEFT JOIN pg_catalog.pg_type bt ON bt.oid = t.typbasetype \
+         LEFT JOIN pg_catalog.pg_type bt ON bt.oid = t.typbasetype AND t.typtype = 'd' \
+         LEFT JOIN pg_catalog.pg_namespace btn ON btn.oid = bt.typnamespace \
          LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary \
          WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
          ORDER BY a.attnum"
@@ -83,6 +86,7 @@ fn column(row: &tokio_postgres::Row) -> Column {
         sql_type: row.get("sql_type"),
         cast_type: row.get("cast_type"),
         kind: kind(&base, modifier),
+        is_rounded_by_server: is_rounded(&base, modifier),
         not_null: row.get("not_null"),
         has_default: row.get::<_, bool>("has_default") || generated == Generated::IdentityByDefault,
         generated,
@@ -114,6 +118,19 @@ fn kind(base: &str, modifier: i32) -> Kind {
         "json" => Kind::Json,
         "jsonb" => Kind::Jsonb,
         _ => Kind::Other,
+    }
+}
+
+/// Types whose text is handed to the server, which would round or cut it without a word.
+fn is_rounded(base: &str, modifier: i32) -> bool {
+    match base {
+        "money" | "name" | "_money" | "_name" => true,
+        // The lower half of an interval's modifier holds its digits, 65535 for all of them.
+        "interval" => modifier >= 0 && modifier & 0xffff <= 6,
+        "timetz" | "_numeric" | "_time" | "_timetz" | "_timestamp" | "_timestamptz" | "_interval" => {
+            modifier >= 0
+        }
+        _ => false,
     }
 }
 

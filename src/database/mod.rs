@@ -162,7 +162,9 @@ impl Session {
     async fn prepare_session(&mut self, server: &Server) -> Result<()> {
         // SET takes no bound values; the zone's name was checked against the time-zone database.
         let zone = server.timezone.replace('\'', "''");
-        self.run(&format!("SET timezone TO '{zone}'"), "set the session's time zone").await
+        // Floats are compared as text when a row is checked for changes: as much of it as tells them apart.
+        let sql = format!("SET timezone TO '{zone}'; SET extra_float_digits = 3");
+        self.run(&sql, "set up the session").await
     }
 
     /// Whether the session may serve another load.
@@ -206,8 +208,8 @@ impl Session {
 
     /// Runs statements that take no values and answer nothing.
     pub async fn run(&mut self, sql: &str, action: &str) -> Result<()> {
-        let done =
-            self.client.batch_execute(sql).await.map_err(|source| policy::failure(action, source).error);
+        let done = self.client.batch_execute(sql).await;
+        let done = done.map_err(|source| policy::failure_beside_rows(action, source));
         self.used_at = SystemTime::now();
         self.spoiling(done)
     }
@@ -221,7 +223,7 @@ impl Session {
     /// Runs one statement with bound values.
     pub async fn query(&mut self, sql: &str, values: &[Parameter<'_>], action: &str) -> Result<Vec<Row>> {
         let rows = self.client.query_typed(sql, values).await;
-        let rows = rows.map_err(|source| policy::failure(action, source).error);
+        let rows = rows.map_err(|source| policy::failure_beside_rows(action, source));
         self.used_at = SystemTime::now();
         self.spoiling(rows)
     }
@@ -243,7 +245,10 @@ impl Session {
 
     /// Commits the open transaction.
     pub async fn commit(&mut self) -> Result<()> {
-        self.run("COMMIT", "commit").await?;
+        // Constraints may be deferred to here: a row's fault is the object's.
+        let done = self.client.batch_execute("COMMIT").await;
+        self.used_at = SystemTime::now();
+        self.spoiling(done.map_err(|source| policy::failure("commit", source).error))?;
         self.is_in_transaction = false;
         Ok(())
     }

@@ -92,11 +92,31 @@ fn of_server(action: &str, refused: &DbError) -> Failure {
     Failure { error, server_text: Some(text), is_row_fault: is_row_fault(code) }
 }
 
+/// Classes an error of a statement that writes no rows of an object: what would be a row's fault there is a matter
+/// of the settings or the database here.
+pub(super) fn failure_beside_rows(action: &str, source: tokio_postgres::Error) -> Error {
+    let failure = failure(action, source);
+    if !failure.is_row_fault {
+        return failure.error;
+    }
+    let hint = "the database refuses what holoload itself needs; the SQLSTATE says what";
+    failure.error.reclassed(Class::Config).with_hint(hint)
+}
+
 /// Data exceptions, integrity violations, a key twice in one statement, a value no cast accepts; a trigger's
 /// exception (`P0001`, `P0004`…), and a value too long for an index (`54000`).
 fn is_row_fault(code: &str) -> bool {
     let is_data = ["22", "23", "P0"].iter().any(|class| code.starts_with(class));
-    is_data || matches!(code, "21000" | "44000" | "54000")
+    is_data || matches!(code, "21000" | "44000" | "54000") || is_made_up(code)
+}
+
+/// Classes from 5 to 9 and I to Z are left to implementations (SQL:2016, 24.1); those that PostgreSQL does not use are a
+/// trigger's own.
+fn is_made_up(code: &str) -> bool {
+    let class = code.get(..2).unwrap_or_default();
+    let is_free = class
+        .starts_with(|first: char| first.is_ascii_digit() && first > '4' || ('I'..='Z').contains(&first));
+    is_free && !matches!(class, "53" | "54" | "55" | "57" | "58" | "72" | "P0" | "XX")
 }
 
 fn verdict(code: &str) -> (Class, Option<&'static str>) {

@@ -54,6 +54,8 @@ pub struct Batch {
     pub requests: Vec<Request>,
     /// What is passed over.
     pub ignored: Vec<Ignored>,
+    /// Records that name no object; the others are loaded all the same.
+    pub unreadable: Vec<Error>,
 }
 
 /// One SQS message.
@@ -108,11 +110,16 @@ fn objects(payload: &Value, depth: usize) -> Result<(Door, Batch)> {
     if payload.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
         let reason = "s3:TestEvent, sent when a notification is configured".to_owned();
         let ignored = vec![Ignored { key: "s3:TestEvent".to_owned(), reason }];
-        return Ok((Door::S3, Batch { requests: Vec::new(), ignored }));
+        return Ok((Door::S3, Batch { ignored, ..Batch::default() }));
     }
     if let Some(records) = payload.get("Records").and_then(Value::as_array) {
         if records.iter().all(s3::is_record) && !records.is_empty() {
-            return Ok((Door::S3, s3::records(records)?));
+            let mut batch = s3::records(records);
+            // Nothing in it is an object: the payload itself is what was not understood.
+            if batch.unreadable.len() == records.len() {
+                return Err(batch.unreadable.remove(0));
+            }
+            return Ok((Door::S3, batch));
         }
         return Err(unrecognised("`Records` holds something else than S3 or SQS records"));
     }
@@ -166,7 +173,7 @@ fn manual(payload: &Value, address: &str) -> Result<(Door, Batch)> {
     request.version.version_id = text(payload, "version_id")?;
     request.force = flag(payload, "force")?;
     request.dry_run = flag(payload, "dry_run")?;
-    Ok((Door::Manual, Batch { requests: vec![request], ignored: Vec::new() }))
+    Ok((Door::Manual, Batch { requests: vec![request], ..Batch::default() }))
 }
 
 fn reprocess(request: &Value) -> Result<(Door, Batch)> {
@@ -185,7 +192,7 @@ fn reprocess(request: &Value) -> Result<(Door, Batch)> {
         one.dry_run = flag(request, "dry_run")?;
         requests.push(one);
     }
-    Ok((Door::Manual, Batch { requests, ignored: Vec::new() }))
+    Ok((Door::Manual, Batch { requests, ..Batch::default() }))
 }
 
 fn known_members(object: &Value, known: &[&str]) -> Result<()> {

@@ -12,12 +12,14 @@ pub(super) fn is_record(record: &Value) -> bool {
     record.get("s3").is_some_and(Value::is_object)
 }
 
-pub(super) fn records(records: &[Value]) -> Result<Batch> {
+pub(super) fn records(records: &[Value]) -> Batch {
     let mut batch = Batch::default();
     for record in records {
-        one(record, &mut batch)?;
+        if let Err(error) = one(record, &mut batch) {
+            batch.unreadable.push(error);
+        }
     }
-    Ok(batch)
+    batch
 }
 
 fn one(record: &Value, batch: &mut Batch) -> Result<()> {

@@ -51,7 +51,10 @@ pub enum Claim {
     /// Nobody has loaded this version, nor a newer one: go on.
     Fresh(Held),
     /// This version has been loaded.
-    AlreadyLoaded,
+    AlreadyLoaded {
+        /// It had been loaded without its sequencer, which the fence must learn.
+        must_raise: bool,
+    },
     /// A newer one has.
     Superseded(String),
     /// It failed before, under the same plan: the recorded error.
@@ -71,8 +74,8 @@ pub struct Held {
 impl Held {
     /// How the version that was opened stands to another one in the table already, where only the time of
     /// modification says.
-    pub fn compare(&self, opened: &ObjectVersion, force: bool) -> Option<Ordering> {
-        if force || self.is_ordered || opened.etag == self.read_etag {
+    pub fn compare(&self, opened: &ObjectVersion) -> Option<Ordering> {
+        if self.is_ordered || opened.etag == self.read_etag {
             return None;
         }
         Some(opened.last_modified_ms?.cmp(&self.read_ms?))
@@ -131,7 +134,8 @@ impl Ledger {
     }
 
     /// The verdict about this version under this plan, if the last word about it was a failure for good: one of
-    /// its content, without a code or with an SQLSTATE. What S3 refuses (an archived object) may be put right.
+    /// its content, which has no code. What S3 or the server refused (an archived object, a missing parent row) may be put
+    /// right without changing object or settings.
     async fn failed_before(
         &self,
         session: &mut Session,
@@ -145,7 +149,7 @@ impl Ledger {
             "SELECT status, plan_hash, error_code, error_message, hint FROM {} \
              WHERE bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4 \
              AND (status = 'loaded' OR (status = 'failed' AND error_class = 'Input' \
-             AND (error_code IS NULL OR length(error_code) = 5))) \
+             AND error_code IS NULL)) \
              ORDER BY attempt DESC LIMIT 1",
             self.ledger.quoted()
         );
@@ -188,8 +192,8 @@ impl Ledger {
         let sequencer = request.sequencer.as_ref().map(Sequencer::as_str);
         let is_sequenced = sequencer.is_some();
         let sql = format!(
-            "UPDATE {} SET sequencer = greatest(sequencer, $4 COLLATE \"C\"), version_id = $5, etag = $6, \
-             last_modified_ms = $7, is_sequenced = $8, loaded_at = now() \
+            "UPDATE {} SET sequencer = greatest(sequencer, $4 COLLATE \"C\"), version_id = coalesce($5, version_id), etag = $6, \
+             last_modified_ms = coalesce($7, last_modified_ms), is_sequenced = $8, loaded_at = now() \
              WHERE bucket = $1 AND object_key = $2 AND table_name = $3 \
              AND ($9 OR $4 IS NULL OR sequencer IS NULL OR sequencer <= $4 COLLATE \"C\") RETURNING true",
             self.fence.quoted()
@@ -354,13 +358,15 @@ fn decide(row: &Row, request: &Request) -> Option<Claim> {
         }
         (Some(fence), Some(own)) if own.as_str() == fence.as_str() => {
             if is_same_content || request.version.etag.is_none() || etag.is_none() {
-                return Some(Claim::AlreadyLoaded);
+                return Some(Claim::AlreadyLoaded { must_raise: false });
             }
             Some(Claim::Superseded("another version has been loaded since, by request".to_owned()))
         }
-        (_, Some(_)) if !is_sequenced && is_same_version => Some(Claim::AlreadyLoaded),
+        (_, Some(_)) if !is_sequenced && is_same_version => Some(Claim::AlreadyLoaded { must_raise: true }),
         (_, Some(_)) => None,
-        (_, None) if is_same_version => Some(Claim::AlreadyLoaded),
+        (_, None) if is_same_version => Some(Claim::AlreadyLoaded { must_raise: false }),
+        // A file's time of change orders nothing: backups and copies keep theirs.
+        (_, None) if !request.object.is_s3() => None,
         (_, None) => {
             let read: Option<i64> = row.get("last_modified_ms");
             let is_older = read.zip(request.version.last_modified_ms).is_some_and(|(read, own)| own < read);

@@ -255,7 +255,10 @@ fn too_many(plan: &Plan, rejects: &Rejects, what: &str) -> Error {
         let column = sample.column.as_ref().map(|column| format!(", column `{column}`")).unwrap_or_default();
         format!(": line {}, byte {}{column}: {}", sample.line, sample.byte, sample.reason)
     });
-    let error = Error::input(format!("{what}{}", first.unwrap_or_default()));
+    let mut error = Error::input(format!("{what}{}", first.unwrap_or_default()));
+    if let Some(code) = rejects.server_code() {
+        error = error.with_code(code.to_owned());
+    }
     if plan.route.bad_rows_max == 0 {
         return error.with_hint(
             "fix the row; or set HOLOLOAD_REJECTS (`rejects:`), and bad rows are kept there while the others load",

@@ -5,6 +5,7 @@
 //! early closes the connection and waits until it is gone, so that nothing of it can become durable later.
 
 use std::cmp::Ordering;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -14,7 +15,7 @@ use crate::database::CLOSE_TIMEOUT_MS;
 use crate::error::{Class, Error, Result};
 use crate::ledger::{Claim, Held, Ledger, Line};
 use crate::object::body::{ObjectBody, current_version};
-use crate::object::{ObjectRef, ObjectVersion, Request};
+use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET};
 use crate::plan::{Destination, Plan, Route};
 use crate::reject::Rejects;
 use crate::report::{Report, Status};
@@ -91,10 +92,15 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
     let started_at = jiff::Timestamp::now();
     let mut report = Report::new(request, started_at);
     report.warnings.clone_from(&context.warnings);
-    let mut trace =
-        Trace { version: request.version.clone(), plan_hash: None, is_recorded: false, is_shut_out: false };
+    let mut trace = Trace { version: request.version.clone(), ..Trace::default() };
 
-    let outcome = attempts(context, request, invocation, &mut report, &mut trace).await;
+    let work = attempts(context, request, invocation, &mut report, &mut trace).boxed();
+    // A panic is a defect of ours; it costs this object, not the process. Its own text may quote a value; its place is
+    // in the log.
+    let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        Err(Error::bug("load the object: holoload panicked")
+            .with_hint("please report this with the log line before"))
+    });
     if let Err(error) = &outcome {
         // Nothing of a failed load may outlive it, least of all a transaction.
         context.discard_within(invocation.close_limit()).await;
@@ -113,12 +119,18 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
 }
 
 /// What is known of a load beside its report.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none follows from another")]
+#[derive(Default)]
 struct Trace {
     version: ObjectVersion,
     plan_hash: Option<String>,
     is_recorded: bool,
     /// The database refused us; asking again, for the ledger, might lock the account.
     is_shut_out: bool,
+    /// Bytes of standard input are gone: there is no second time.
+    is_consumed: bool,
+    /// COMMIT is on its way: from here on only the ledger knows.
+    is_committing: bool,
 }
 
 async fn attempts(
@@ -146,13 +158,27 @@ async fn attempts(
             continue;
         }
         let request = &request;
-        if settle(context, request, &error, report).await? {
+        let settling =
+            tokio::time::timeout(invocation.exit_limit(), settle(context, request, &error, report));
+        if settling.await.unwrap_or(Ok(false))? {
             return Ok(());
         }
-        // A changed table shows as a missing column or table; what is known of it has gone with the connection.
-        let is_stale = matches!(error.code(), Some("42703" | "42P01")) && report.row_count > 0;
+        // A changed table shows so; what is known of it has gone with the connection. A ledger that was dropped is
+        // made anew.
+        let is_stale = is_stale(&error) && retried == 0;
         if is_stale {
             context.forget_ledger();
+        }
+        if trace.is_consumed {
+            return Err(error.with_hint("standard input cannot be read twice: pipe it again"));
+        }
+        if trace.is_committing && (context.ledger.is_none() || error.code() == Some("Deadline")) {
+            return Err(error.with_hint(
+                "the connection broke at COMMIT: look into the table whether the rows are there",
+            ));
+        }
+        if error.code() == Some("Deadline") {
+            return Err(error);
         }
         let pause = retry_pause(retried);
         let has_time = invocation.remaining().is_none_or(|left| left > pause * 2);
@@ -164,6 +190,12 @@ async fn attempts(
         tokio::time::sleep(pause).await;
         report.reset_counts();
     }
+}
+
+/// SQLSTATEs of a table that is not as it was: no such column, table, cast, function or conflict target.
+fn is_stale(error: &Error) -> bool {
+    let is_changed = matches!(error.code(), Some("42703" | "42P01" | "42804" | "42846" | "42883" | "42P10"));
+    is_changed && !error.action().starts_with("there is no table")
 }
 
 /// The request under its other key, if exactly the version that was meant is there.
@@ -248,8 +280,12 @@ async fn attempt(
         Claim::Fresh(held) => {
             transfer(context, Some((&ledger, held)), request, invocation, &plan, report, trace).await
         }
-        Claim::AlreadyLoaded => {
-            session.rollback().await?;
+        Claim::AlreadyLoaded { must_raise } => {
+            if must_raise && ledger.raise(session, request, &plan.table.name, &request.version).await? {
+                session.commit().await?;
+            } else {
+                session.rollback().await?;
+            }
             report
                 .end(Status::Skipped, "this version has been loaded; --force (`force: true`) loads it again");
             Ok(())
@@ -307,7 +343,10 @@ async fn transfer(
     let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
     report.phases.open_ms = elapsed_ms(clock);
     note_version(&body, report, trace);
-    let order = fence.as_ref().and_then(|(_, held)| held.compare(&body.version, request.force));
+    trace.is_consumed = request.object.bucket == STDIN_BUCKET;
+    // A file's time of change orders nothing: backups and copies keep theirs.
+    let is_timed = request.object.is_s3() && !request.force;
+    let order = fence.as_ref().filter(|_| is_timed).and_then(|(_, held)| held.compare(&body.version));
     let is_passed = match order {
         Some(Ordering::Less) => true,
         // S3 tells whole seconds; of two versions in one second the one that is there now is the newer.
@@ -387,7 +426,9 @@ async fn commit(
         };
         ledger.record(session, &line).await?;
     }
+    trace.is_committing = true;
     session.commit().await?;
+    trace.is_committing = false;
     trace.is_recorded = true;
     report.status = Status::Loaded;
     Ok(())

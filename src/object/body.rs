@@ -121,6 +121,10 @@ impl ObjectBody {
                 None => Error::transient(format!("read `{object}`")),
             };
             *body = None;
+            if self.version.size.is_some_and(|size| size > 0 && self.offset >= size) {
+                // All bytes came, and then an error: the checksum does not fit them.
+                return Err(broken.context(format!("read `{object}`: its bytes do not pass S3's checksum")));
+            }
             if self.reopened >= REOPEN_MAX {
                 return Err(broken
                     .context(format!("read `{object}`: given up after reopening it {REOPEN_MAX} times"))

@@ -43,9 +43,9 @@ impl ObjectRef {
         Self { bucket: LOCAL_BUCKET.to_owned(), key: path.to_owned() }
     }
 
-    /// Standard input.
-    pub fn stdin() -> Self {
-        Self { bucket: STDIN_BUCKET.to_owned(), key: "-".to_owned() }
+    /// Standard input; what is piped in this time has `name`, so that ledger and rejects keep it apart from the next.
+    pub fn stdin(name: &str) -> Self {
+        Self { bucket: STDIN_BUCKET.to_owned(), key: name.to_owned() }
     }
 
     /// Whether the object is in S3.
@@ -53,9 +53,13 @@ impl ObjectRef {
         self.bucket != LOCAL_BUCKET && self.bucket != STDIN_BUCKET
     }
 
-    /// The address that routes match: `s3://bucket/key`, or the path of a local file.
+    /// The address that routes match: `s3://bucket/key`, the path of a local file, or `stdin`.
     pub fn address(&self) -> String {
-        if self.is_s3() { format!("s3://{}/{}", self.bucket, self.key) } else { self.key.clone() }
+        match self.bucket.as_str() {
+            LOCAL_BUCKET => self.key.clone(),
+            STDIN_BUCKET => STDIN_BUCKET.to_owned(),
+            bucket => format!("s3://{bucket}/{}", self.key),
+        }
     }
 }
 

@@ -117,7 +117,9 @@ fn comparable(side: &str, column: &Column) -> String {
         | Kind::Json
         | Kind::Jsonb
         | Kind::Numeric { limits: None }
-        | Kind::Other => format!("{side}.{name}::text"),
+        | Kind::Other => format!("{side}.{name}::text COLLATE \"C\""),
+        // A column's own collation may hold different texts for equal.
+        Kind::Text | Kind::Varchar { .. } | Kind::Char { .. } => format!("{side}.{name} COLLATE \"C\""),
         _ => format!("{side}.{name}"),
     }
 }
