@@ -26,8 +26,9 @@ lint: ## Formatting and clippy
 fmt: ## Format the code
 	cargo fmt
 
+# Most tests wait for a server most of the time.
 unit: ## Tests: pure rooms, and the real binaries against a real PostgreSQL and a real S3 API
-	$(WITH_POSTGRES) cargo test $(CARGO_LOCAL)
+	$(WITH_POSTGRES) cargo test $(CARGO_LOCAL) -- --test-threads 4
 
 demo: ## `make run`, its result checked
 	@$(PYTHON) scripts/run.py

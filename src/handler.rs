@@ -26,7 +26,7 @@ pub enum Answer {
     Done {
         /// What the door is told.
         body: Value,
-        /// Of every object that failed.
+        /// Of every object that failed and is not acknowledged.
         classes: Vec<Class>,
     },
     /// An error answer.
@@ -80,7 +80,7 @@ async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &
         .filter(|class| !is_acknowledged(*class))
         .min_by_key(|class| class.answer_rank());
     match worst {
-        None => Answer::Done { body: report::answer(&reports, &ignored), classes },
+        None => Answer::Done { body: report::answer(&reports, &ignored), classes: Vec::new() },
         Some(class) => {
             Answer::Failed { class, message: error_message(class, batch, &reports, &ignored), classes }
         }
@@ -175,12 +175,12 @@ async fn answer_messages(context: &mut Context, messages: &[Message], invocation
         let classes = load_message(context, message, invocation).await;
         let is_acknowledged =
             |class: &Class| context.acknowledge_failed && *class == Class::Input && message.content.is_ok();
-        let open = classes.iter().copied().filter(|class| !is_acknowledged(class));
-        if let Some(worst) = open.min_by_key(|class| class.answer_rank()) {
+        let open: Vec<Class> = classes.into_iter().filter(|class| !is_acknowledged(class)).collect();
+        if let Some(worst) = open.iter().copied().min_by_key(|class| class.answer_rank()) {
             delay(context.aws.as_ref(), message, worst, invocation).await;
             failed.push(message);
         }
-        all.extend(classes);
+        all.extend(open);
     }
     listed(&failed, all)
 }

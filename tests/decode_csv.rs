@@ -122,7 +122,7 @@ fn lines_inside_quotes_are_kept_and_counted() {
         (CSV, b"\"\r\"\"\n\"\nc", &["1:0 <\r\"\n>", "4:7 c"]),
         (CSV, b"\"\r\"\n\"a\n\"\nc", &["1:0 <\r>", "3:4 <a\n>", "5:9 c"]),
         (CSV, b"\n\"\n\n\"\n\nc", &["2:1 <\n\n>", "6:7 c"]),
-        (BACKSLASH, b"\"\\\r\n\\\n\"\nc", &["1:0 <\r\n\n>", "4:8 c"]),
+        (BACKSLASH, b"\"\\\r\n\\\n\"\nc", &["1:0 <\\\r\n\\\n>", "4:8 c"]),
         (UNQUOTED, b"\"a\nb\"\n", &["1:0 \"a", "2:3 b\""]),
     ]);
 }

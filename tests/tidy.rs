@@ -32,7 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "report", "context", "aws",
         ],
     ),
-    ("handler", &["error", "object", "event", "load", "report", "context"]),
+    ("handler", &["error", "aws", "object", "event", "load", "report", "context"]),
     ("lambda", &["error", "aws", "context", "handler", "load", "plan", "reject", "settings"]),
     (
         "cli",

@@ -279,7 +279,11 @@ async fn run_history(arguments: &Arguments, history: &HistoryArguments) -> Resul
         table: table.map(|table| table.to_string()),
         line_max: i64::from(history.limit),
     };
-    let lines = ledger::history(&ledger, context.bare_session().await?, &filter).await?;
+    let lines = match ledger::history(&ledger, context.bare_session().await?, &filter).await {
+        // No ledger yet: looking at it is no reason to create it.
+        Err(error) if error.code() == Some("42P01") => Vec::new(),
+        lines => lines?,
+    };
     context.discard().await;
     if history.json {
         let value =

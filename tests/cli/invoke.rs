@@ -132,7 +132,7 @@ fn invoke_answers_a_queue_s_batch_with_the_messages_that_failed() {
     ]});
     // No queue is there: that a message's delay cannot be set changes nothing about the answer.
     let run = invoke(&lab, &event).env("AWS_ENDPOINT_URL_SQS", s3().endpoint());
-    let answer = run.run().exits(0).json();
+    let answer = run.run().exits(1).json();
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "2"}, {"itemIdentifier": "3"}]}));
     assert_eq!(lab.rows("SELECT * FROM t"), ["1|a"]);
     lab.assert_gone();

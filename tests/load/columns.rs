@@ -89,9 +89,17 @@ fn nothing_is_cut_short_by_the_server_s_cast() {
         "CREATE DOMAIN code AS varchar(3); \
          CREATE TABLE t (id int8 PRIMARY KEY, b bit(3), v varbit(3), a varchar(3)[], d code)",
     );
-    for row in ["1,1010,,,", "1,10,,,", "1,,1010,,", "1,,,{abcd},", "1,,,,abcd"] {
+    let by_server = "line 2, byte 11: refused by the server (22";
+    let here = "line 2, byte 11, column `d`: longer than 3 characters";
+    for (row, reason) in [
+        ("1,1010,,,", by_server),
+        ("1,10,,,", by_server),
+        ("1,,1010,,", by_server),
+        ("1,,,{abcd},", by_server),
+        ("1,,,,abcd", here),
+    ] {
         let path = lab.file("input.csv", format!("id,b,v,a,d\n{row}\n"));
-        lab.load(&path).run().failed(1, "line 2, byte 11: refused by the server (22", "HOLOLOAD_REJECTS");
+        lab.load(&path).run().failed(1, reason, "HOLOLOAD_REJECTS");
         assert_eq!(lab.db.count("t"), 0, "{row}");
     }
     lab.load_text("id,b,v,a,d\n1,101,10,\"{abc,d}\",abc\n");

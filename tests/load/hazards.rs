@@ -52,7 +52,7 @@ fn a_file_with_an_older_time_is_loaded_all_the_same() {
     lab.load(&path).run().loaded();
     let path = lab.file("file.csv", "id,name\n1,restored\n");
     let file = std::fs::File::options().write(true).open(&path).expect("the file");
-    let yesterday = SystemTime::now() - Duration::from_secs(86_400);
+    let yesterday = SystemTime::now() - Duration::from_hours(24);
     file.set_times(FileTimes::new().set_modified(yesterday)).expect("times");
     lab.load(&path).run().loaded();
     assert_eq!(lab.rows("SELECT * FROM t"), ["1|restored"]);
