@@ -15,7 +15,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, causes};
 
 /// A TCP and TLS connect to S3 takes milliseconds; this waits out a lost packet or two.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
@@ -268,17 +268,6 @@ where
 
 const REACH_HINT: &str =
     "S3 was not reached: check the region and, in a VPC, the gateway endpoint or the NAT gateway";
-
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
-}
 
 fn by_code(action: String, code: &str, message: &str, status: u16, region: Option<&str>) -> Error {
     // Answers to HEAD have no body, and so no code.

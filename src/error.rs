@@ -211,6 +211,18 @@ impl StdError for Error {
     }
 }
 
+/// An error of a library and all its causes in one line.
+pub fn causes(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
 /// The candidate that a mistyped `word` most likely meant, if any is near enough to be worth naming.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Below this similarity (Jaro-Winkler, 0 to 1) a suggestion misleads more often than it helps.

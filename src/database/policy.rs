@@ -8,7 +8,7 @@ use std::fmt;
 
 use tokio_postgres::error::DbError;
 
-use crate::error::{Class, Error};
+use crate::error::{Class, Error, causes};
 
 /// The part of a server's error that may be seen.
 #[derive(Clone, Debug)]
@@ -212,7 +212,7 @@ pub(super) fn connect_failure(address: &str, source: tokio_postgres::Error) -> E
     if let Some(refused) = source.as_db_error() {
         return connect_refusal(&action, refused);
     }
-    let text = chain_text(&source);
+    let text = causes(&source);
     if text.contains("server does not support TLS") {
         return Error::access(action)
             .with_source(source)
@@ -251,7 +251,8 @@ fn connect_refusal(action: &str, refused: &DbError) -> Error {
         )).reclassed(Class::Access);
     }
     if text.contains("no pg_hba.conf entry") {
-        let encrypted = if text.contains("no encryption") {
+        // Before PostgreSQL 14 the server said "SSL off".
+        let encrypted = if text.contains("no encryption") || text.contains("SSL off") {
             "encrypted connections only"
         } else {
             "this address and user"
@@ -276,17 +277,6 @@ fn certificate_hint(text: &str) -> Option<&'static str> {
     } else {
         "the certificate is not signed by a CA that is trusted here: set HOLOLOAD_CA to the server's CA certificate (Hologres: download it from the instance's SSL settings)"
     })
-}
-
-fn chain_text(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn chain_has<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -169,20 +169,21 @@ async fn attempts(
         if is_stale {
             context.forget_ledger();
         }
+        if error.class() != Class::Transient && !is_stale {
+            return Err(error);
+        }
         if trace.is_consumed {
             return Err(error.with_hint("standard input cannot be read twice: pipe it again"));
         }
-        if trace.is_committing && (context.ledger.is_none() || error.code() == Some("Deadline")) {
+        let is_late = error.code() == Some("Deadline");
+        if trace.is_committing && (is_late || context.ledger.is_none()) {
             return Err(error.with_hint(
                 "the connection broke at COMMIT: look into the table whether the rows are there",
             ));
         }
-        if error.code() == Some("Deadline") {
-            return Err(error);
-        }
         let pause = retry_pause(retried);
         let has_time = invocation.remaining().is_none_or(|left| left > pause * 2);
-        if retried >= RETRY_MAX || !has_time || !(error.class() == Class::Transient || is_stale) {
+        if is_late || retried >= RETRY_MAX || !has_time {
             return Err(error);
         }
         tracing::warn!(error = %error, attempt = retried + 1, "load attempt failed, trying again");

@@ -30,6 +30,11 @@ pub fn s3() -> &'static S3Server {
     SHARED.get_or_init(S3Server::start)
 }
 
+/// Stored generated columns and nondeterministic collations came with PostgreSQL 12.
+pub fn is_older_than_12() -> bool {
+    postgres::shared().major_version() < 12
+}
+
 /// A database, a bucket and a folder that nobody else uses.
 pub struct Lab {
     pub db: Database,
