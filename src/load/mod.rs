@@ -94,10 +94,11 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
     report.warnings.clone_from(&context.warnings);
     let mut trace = Trace { version: request.version.clone(), ..Trace::default() };
 
-    let work = attempts(context, request, invocation, &mut report, &mut trace).boxed();
+    let mut work = Work { invocation, report: &mut report, trace: &mut trace };
+    let loading = attempts(context, &mut work, request).boxed();
     // A panic is a defect of ours; it costs this object, not the process. Its own text may quote a value; its place is
     // in the log.
-    let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+    let outcome = AssertUnwindSafe(loading).catch_unwind().await.unwrap_or_else(|_| {
         Err(Error::bug("load the object: holoload panicked")
             .with_hint("please report this with the log line before"))
     });
@@ -118,6 +119,13 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
     report
 }
 
+/// What a load was told, and what it tells.
+struct Work<'a> {
+    invocation: &'a Invocation<'a>,
+    report: &'a mut Report,
+    trace: &'a mut Trace,
+}
+
 /// What is known of a load beside its report.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none follows from another")]
 #[derive(Default)]
@@ -133,33 +141,27 @@ struct Trace {
     is_committing: bool,
 }
 
-async fn attempts(
-    context: &mut Context,
-    request: &Request,
-    invocation: &Invocation<'_>,
-    report: &mut Report,
-    trace: &mut Trace,
-) -> Result<()> {
+async fn attempts(context: &mut Context, work: &mut Work<'_>, request: &Request) -> Result<()> {
     let mut retried = 0;
     let mut request = request.clone();
     loop {
-        let error = match bounded(context, &request, invocation, report, trace).await {
+        let error = match bounded(context, work, &request).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        context.discard_within(invocation.close_limit()).await;
+        context.discard_within(work.invocation.close_limit()).await;
         if error.code() == Some("NoSuchKey")
             && let Some(other) = otherwise_decoded(context, &request).await
         {
             tracing::warn!(key = other.object.key, "key decode fallback");
-            report.key.clone_from(&other.object.key);
-            report.reset_counts();
+            work.report.key.clone_from(&other.object.key);
+            work.report.reset_counts();
             request = other;
             continue;
         }
         let request = &request;
         let settling =
-            tokio::time::timeout(invocation.exit_limit(), settle(context, request, &error, report));
+            tokio::time::timeout(work.invocation.exit_limit(), settle(context, request, &error, work.report));
         if settling.await.unwrap_or(Ok(false))? {
             return Ok(());
         }
@@ -172,24 +174,24 @@ async fn attempts(
         if error.class() != Class::Transient && !is_stale {
             return Err(error);
         }
-        if trace.is_consumed {
+        if work.trace.is_consumed {
             return Err(error.with_hint("standard input cannot be read twice: pipe it again"));
         }
         let is_late = error.code() == Some("Deadline");
-        if trace.is_committing && (is_late || context.ledger.is_none()) {
+        if work.trace.is_committing && (is_late || context.ledger.is_none()) {
             return Err(error.with_hint(
                 "the connection broke at COMMIT: look into the table whether the rows are there",
             ));
         }
         let pause = retry_pause(retried);
-        let has_time = invocation.remaining().is_none_or(|left| left > pause * 2);
+        let has_time = work.invocation.remaining().is_none_or(|left| left > pause * 2);
         if is_late || retried >= RETRY_MAX || !has_time {
             return Err(error);
         }
         tracing::warn!(error = %error, attempt = retried + 1, "load attempt failed, trying again");
         retried += 1;
         tokio::time::sleep(pause).await;
-        report.reset_counts();
+        work.report.reset_counts();
     }
 }
 
@@ -210,17 +212,12 @@ async fn otherwise_decoded(context: &Context, request: &Request) -> Option<Reque
 }
 
 /// The attempt, cut off in time for a clean exit.
-async fn bounded(
-    context: &mut Context,
-    request: &Request,
-    invocation: &Invocation<'_>,
-    report: &mut Report,
-    trace: &mut Trace,
-) -> Result<()> {
-    let work = attempt(context, request, invocation, report, trace).boxed();
-    match invocation.remaining() {
-        None => work.await,
-        Some(left) => tokio::time::timeout(left, work).await.unwrap_or_else(|_| {
+async fn bounded(context: &mut Context, work: &mut Work<'_>, request: &Request) -> Result<()> {
+    let remaining = work.invocation.remaining();
+    let attempt = attempt(context, work, request).boxed();
+    match remaining {
+        None => attempt.await,
+        Some(left) => tokio::time::timeout(left, attempt).await.unwrap_or_else(|_| {
             Err(Error::transient("load the object: the invocation's time is up")
                 .with_code("Deadline")
                 .with_hint("nothing was written: raise the function's timeout (at most 900 s) or memory, or split the object"))
@@ -228,27 +225,21 @@ async fn bounded(
     }
 }
 
-async fn attempt(
-    context: &mut Context,
-    request: &Request,
-    invocation: &Invocation<'_>,
-    report: &mut Report,
-    trace: &mut Trace,
-) -> Result<()> {
+async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) -> Result<()> {
     if context.rejects.as_ref().is_some_and(|place| place.holds(&request.object)) {
-        report.end(Status::Ignored, "the object is a reject object of our own");
+        work.report.end(Status::Ignored, "the object is a reject object of our own");
         return Ok(());
     }
     let route = match context.planner.destination(&request.object)? {
         Destination::Route(route) => route,
         Destination::Ignored(reason) => {
-            report.end(Status::Ignored, reason);
+            work.report.end(Status::Ignored, reason);
             return Ok(());
         }
     };
-    report.table = Some(route.table.to_string());
+    work.report.table = Some(route.table.to_string());
     let request = &pinned(context, request).await?;
-    trace.version.clone_from(&request.version);
+    work.trace.version.clone_from(&request.version);
 
     let clock = Instant::now();
     // A dry run leaves nothing behind, and so creates no ledger.
@@ -256,44 +247,42 @@ async fn attempt(
     let session = match session {
         Ok(session) => session,
         Err(error) => {
-            trace.is_shut_out = error.class() == Class::Access;
+            work.trace.is_shut_out = error.class() == Class::Access;
             return Err(error);
         }
     };
-    warn_of_certificate(session.certificate_not_after_ms(), report);
-    report.phases.connect_ms = elapsed_ms(clock);
+    warn_of_certificate(session.certificate_not_after_ms(), work.report);
+    work.report.phases.connect_ms = elapsed_ms(clock);
     let plan = plan(context, route).await?;
-    trace.plan_hash = Some(plan.hash.clone());
+    work.trace.plan_hash = Some(plan.hash.clone());
 
     if request.dry_run {
-        return dry_run(context, request, invocation, &plan, report, trace).await;
+        return dry_run(context, work, request, &plan).await;
     }
     let Some(ledger) = context.ledger.clone() else {
-        begin(context, invocation).await?;
-        return transfer(context, None, request, invocation, &plan, report, trace).await;
+        begin(context, work.invocation).await?;
+        return transfer(context, work, None, request, &plan).await;
     };
     let clock = Instant::now();
-    begin(context, invocation).await?;
+    begin(context, work.invocation).await?;
     let session = session_of(context)?;
     let claim = ledger.claim(session, request, &plan.table.name, &plan.hash).await?;
-    report.phases.claim_ms = elapsed_ms(clock);
+    work.report.phases.claim_ms = elapsed_ms(clock);
     match claim {
-        Claim::Fresh(held) => {
-            transfer(context, Some((&ledger, held)), request, invocation, &plan, report, trace).await
-        }
+        Claim::Fresh(held) => transfer(context, work, Some((&ledger, held)), request, &plan).await,
         Claim::AlreadyLoaded { must_raise } => {
             if must_raise && ledger.raise(session, request, &plan.table.name, &request.version).await? {
                 session.commit().await?;
             } else {
                 session.rollback().await?;
             }
-            report
+            work.report
                 .end(Status::Skipped, "this version has been loaded; --force (`force: true`) loads it again");
             Ok(())
         }
         Claim::Superseded(reason) => {
             session.rollback().await?;
-            report.end(Status::Superseded, reason);
+            work.report.end(Status::Superseded, reason);
             Ok(())
         }
         Claim::Failed(error) => {
@@ -333,18 +322,16 @@ async fn begin(context: &mut Context, invocation: &Invocation<'_>) -> Result<()>
 /// Reads the object into the table and commits.
 async fn transfer(
     context: &mut Context,
+    work: &mut Work<'_>,
     fence: Option<(&Ledger, Held)>,
     request: &Request,
-    invocation: &Invocation<'_>,
     plan: &Plan,
-    report: &mut Report,
-    trace: &mut Trace,
 ) -> Result<()> {
     let clock = Instant::now();
     let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
-    report.phases.open_ms = elapsed_ms(clock);
-    note_version(&body, report, trace);
-    trace.is_consumed = request.object.bucket == STDIN_BUCKET;
+    work.report.phases.open_ms = elapsed_ms(clock);
+    note_version(&body, work.report, work.trace);
+    work.trace.is_consumed = request.object.bucket == STDIN_BUCKET;
     // A file's time of change orders nothing: backups and copies keep theirs.
     let is_timed = request.object.is_s3() && !request.force;
     let order = fence.as_ref().filter(|_| is_timed).and_then(|(_, held)| held.compare(&body.version));
@@ -356,28 +343,28 @@ async fn transfer(
     };
     if is_passed {
         session_of(context)?.rollback().await?;
-        report.end(Status::Superseded, "a version that was modified later has been loaded");
+        work.report.end(Status::Superseded, "a version that was modified later has been loaded");
         return Ok(());
     }
-    session_of(context)?.set_lock_timeout(LOCK_WAIT_MS.min(invocation.statement_ms())).await?;
+    session_of(context)?.set_lock_timeout(LOCK_WAIT_MS.min(work.invocation.statement_ms())).await?;
 
     let mut stream = Stream::new(plan, &context.planner, body);
-    let streamed = stream.run(session_of(context)?, invocation, report).await;
+    let streamed = stream.run(session_of(context)?, work.invocation, work.report).await;
     let streamed = streamed.and_then(|()| stream.verdict());
-    stream.count(report);
+    stream.count(work.report);
     if let Err(error) = streamed {
         if error.class() == Class::Input {
-            keep_rejects(context, request, stream.rejects(), report, trace).await;
+            keep_rejects(context, request, stream.rejects(), work.report, work.trace).await;
         }
         return Err(error);
     }
     let clock = Instant::now();
     if let Some(place) = &context.rejects {
-        report.rejects =
-            stream.rejects().write(place, context.aws.as_ref(), &request.object, &trace.version).await?;
+        work.report.rejects =
+            stream.rejects().write(place, context.aws.as_ref(), &request.object, &work.trace.version).await?;
     }
-    commit(context, fence.map(|(ledger, _)| ledger), request, invocation, plan, report, trace).await?;
-    report.phases.finish_ms = elapsed_ms(clock);
+    commit(context, work, fence.map(|(ledger, _)| ledger), request, plan).await?;
+    work.report.phases.finish_ms = elapsed_ms(clock);
     Ok(())
 }
 
@@ -394,63 +381,55 @@ async fn is_current(context: &Context, request: &Request, version: &ObjectVersio
 /// Fence and ledger, then COMMIT: from here on the rows are there.
 async fn commit(
     context: &mut Context,
+    work: &mut Work<'_>,
     ledger: Option<&Ledger>,
     request: &Request,
-    invocation: &Invocation<'_>,
     plan: &Plan,
-    report: &mut Report,
-    trace: &mut Trace,
 ) -> Result<()> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
-    report.lag_ms = request.event_time_ms.map(|put_ms| now_ms.saturating_sub(put_ms).max(0));
+    work.report.lag_ms = request.event_time_ms.map(|put_ms| now_ms.saturating_sub(put_ms).max(0));
     let session = session_of(context)?;
     if let Some(ledger) = ledger {
-        if !ledger.raise(session, request, &plan.table.name, &trace.version).await? {
+        if !ledger.raise(session, request, &plan.table.name, &work.trace.version).await? {
             session.rollback().await?;
-            report.reset_counts();
-            report.end(Status::Superseded, "a newer version was loaded meanwhile");
+            work.report.reset_counts();
+            work.report.end(Status::Superseded, "a newer version was loaded meanwhile");
             return Ok(());
         }
-        let started: jiff::Timestamp = report
+        let started: jiff::Timestamp = work
+            .report
             .started_at
             .parse()
             .map_err(|source| Error::bug("read our own clock").with_source(source))?;
-        report.duration_ms = u64::try_from(now_ms.saturating_sub(started.as_millisecond())).unwrap_or(0);
+        work.report.duration_ms = u64::try_from(now_ms.saturating_sub(started.as_millisecond())).unwrap_or(0);
         let line = Line {
-            report,
+            report: work.report,
             status_name: Status::Loaded.name(),
-            version: &trace.version,
-            plan_hash: trace.plan_hash.as_deref(),
-            request_id: invocation.request_id,
+            version: &work.trace.version,
+            plan_hash: work.trace.plan_hash.as_deref(),
+            request_id: work.invocation.request_id,
             event_time_ms: request.event_time_ms,
             started_ms: started.as_millisecond(),
         };
         ledger.record(session, &line).await?;
     }
-    trace.is_committing = true;
+    work.trace.is_committing = true;
     session.commit().await?;
-    trace.is_committing = false;
-    trace.is_recorded = true;
-    report.status = Status::Loaded;
+    work.trace.is_committing = false;
+    work.trace.is_recorded = true;
+    work.report.status = Status::Loaded;
     Ok(())
 }
 
 /// Decodes and types everything against the live table, writes nothing.
-async fn dry_run(
-    context: &mut Context,
-    request: &Request,
-    invocation: &Invocation<'_>,
-    plan: &Plan,
-    report: &mut Report,
-    trace: &mut Trace,
-) -> Result<()> {
+async fn dry_run(context: &mut Context, work: &mut Work<'_>, request: &Request, plan: &Plan) -> Result<()> {
     let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
-    note_version(&body, report, trace);
+    note_version(&body, work.report, work.trace);
     let mut stream = Stream::new(plan, &context.planner, body);
-    let streamed = stream.run_dry(invocation, report).await;
-    stream.count(report);
+    let streamed = stream.run_dry(work.invocation, work.report).await;
+    stream.count(work.report);
     streamed.and_then(|()| stream.verdict())?;
-    report.end(Status::Skipped, "dry run: nothing was written");
+    work.report.end(Status::Skipped, "dry run: nothing was written");
     Ok(())
 }
 
