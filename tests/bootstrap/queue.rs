@@ -62,8 +62,9 @@ fn messages_are_answered_one_by_one() {
         message("last", &last.event().to_string(), 40),
     ];
     let clock = Instant::now();
-    let answer = handler.invoke(&batch(&messages), 5_000).expect_ok();
-    assert!(clock.elapsed() < Duration::from_secs(5), "answered in time");
+    // Of 20 s one is kept back: enough for two messages to be put off, on a busy machine too.
+    let answer = handler.invoke(&batch(&messages), 20_000).expect_ok();
+    assert!(clock.elapsed() < Duration::from_secs(20), "answered in time");
     assert_eq!(failed_ids(&answer), ["bad", "poison", "unknown", "mixed", "later", "last"]);
     assert_eq!(world.rows(), ["1|a|1.50", "2|b|2.50"]);
     assert_eq!(world.statuses("bad.csv"), ["failed", "failed"]);
@@ -128,7 +129,7 @@ fn a_queue_that_is_out_of_reach_costs_nobody_the_answer() {
     });
     let handler = world.handler_with(&[("AWS_ENDPOINT_URL_SQS", &sqs.endpoint())]);
     let (good, later) = (world.put("a.csv", orders([1], "a")), slow(&world, "slow.csv"));
-    let answer = handler.invoke(&batch(&[of("good", &good), of("later", &later)]), 4_000).expect_ok();
+    let answer = handler.invoke(&batch(&[of("good", &good), of("later", &later)]), 10_000).expect_ok();
     assert_eq!(failed_ids(&answer), ["later"]);
     assert!(handler.log_text().contains("message visibility not changed"));
 }
