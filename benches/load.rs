@@ -90,7 +90,11 @@ fn decode_and_type() {
         field,
         is_key: field == 0,
     });
-    let rules = Rules { null_string: Vec::new(), zone: jiff::tz::TimeZone::UTC };
+    let rules = Rules {
+        null_string: Vec::new(),
+        zone: jiff::tz::TimeZone::UTC,
+        moments: holoload::row::Moments::Microseconds,
+    };
     let encoder = Encoder::new(rules, slots.collect(), kinds.len());
     for (name, is_typed) in [("decode alone", false), ("decode and type", true)] {
         let best = (0..7).map(|_| pass(&data, is_typed.then_some(&encoder))).min().expect("runs");

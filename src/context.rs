@@ -10,6 +10,7 @@ use crate::object::ObjectRef;
 use crate::plan::{Limits, Planner};
 use crate::reject::Place;
 use crate::settings::{Environment, PasswordSource, Settings, Target};
+use crate::sink::Refusals;
 
 /// A CA file is a few certificates.
 const CA_BYTES_MAX: u64 = 1024 * 1024;
@@ -64,6 +65,10 @@ pub struct Context {
     server: Server,
     secret: Option<Secret>,
     session: Option<Session>,
+    /// Beside a connection that a copy takes up.
+    side: Option<Session>,
+    /// Paths that the server turned out not to have.
+    pub refusals: Refusals,
     is_ledger_ready: bool,
 }
 
@@ -101,6 +106,8 @@ impl Context {
             server,
             secret,
             session: None,
+            side: None,
+            refusals: Refusals::default(),
             is_ledger_ready: false,
         })
     }
@@ -132,6 +139,26 @@ impl Context {
         self.session.as_mut()
     }
 
+    /// The same, where a load is at work on it: another one would know nothing of it.
+    pub fn standing_session(&mut self) -> Result<&mut Session> {
+        self.session.as_mut().ok_or_else(|| Error::transient("go on: the connection is gone"))
+    }
+
+    /// A new connection in place of the one that stands.
+    pub async fn renew_session(&mut self) -> Result<()> {
+        self.discard().await;
+        self.bare_session().await.map(drop)
+    }
+
+    /// A second connection, for what must be said while a copy takes up the first.
+    pub async fn side_session(&mut self) -> Result<&mut Session> {
+        if !self.side.as_ref().is_some_and(Session::is_reusable) {
+            let session = self.open().await?;
+            self.side = Some(session);
+        }
+        self.side.as_mut().ok_or_else(|| Error::bug("keep the second connection"))
+    }
+
     /// Ends the connection and waits until it is gone.
     pub async fn discard(&mut self) {
         self.discard_within(Duration::from_millis(CLOSE_TIMEOUT_MS)).await;
@@ -139,7 +166,7 @@ impl Context {
 
     /// The same where time is short: takes at most twice the `limit`, also when nobody answers any more.
     pub async fn discard_within(&mut self, limit: Duration) {
-        if let Some(session) = self.session.take() {
+        for session in [self.session.take(), self.side.take()].into_iter().flatten() {
             session.close(&self.server, limit).await;
         }
     }

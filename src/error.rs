@@ -117,6 +117,15 @@ impl Error {
         self
     }
 
+    /// The same hint with another beginning, if it begins so.
+    #[must_use]
+    pub fn with_other_hint(mut self, from: &str, to: &str) -> Self {
+        if let Some(rest) = self.0.hint.as_deref().and_then(|hint| hint.strip_prefix(from)) {
+            self.0.hint = Some(format!("{to}{rest}"));
+        }
+        self
+    }
+
     /// The same error in another class.
     #[must_use]
     pub fn reclassed(mut self, class: Class) -> Self {

@@ -16,7 +16,7 @@ use crate::decode::csv::{Dialect, Escape};
 use crate::error::{Error, Result, nearest};
 use crate::object::ObjectRef;
 pub use crate::settings::HeaderRule;
-use crate::settings::{RouteSettings, Settings, Unmatched, WriteMode};
+use crate::settings::{PartitionRule, RouteSettings, Settings, Unmatched, WriteMode, WritePath};
 use crate::table::{Table, TableName};
 
 /// Bad rows put up with when there is a place to keep them.
@@ -73,6 +73,12 @@ pub struct Route {
     pub table: TableName,
     /// How rows meet rows that are there.
     pub mode: WriteMode,
+    /// Whether an object's rows must appear together; unless said, as the server does it best.
+    pub atomic: Option<bool>,
+    /// The write path that was asked for by name.
+    pub path: Option<WritePath>,
+    /// What becomes of a row whose partition does not exist.
+    pub partitions: PartitionRule,
     /// How bytes become records.
     pub dialect: Dialect,
     /// Whether the first record is a header.
@@ -172,13 +178,7 @@ impl Route {
         let parse = &said.parse;
         only(&parse.format, &["auto", "csv"], "format")?;
         only(&parse.charset.to_lowercase(), &["auto", "utf-8", "utf8"], "charset")?;
-        if let Some(path) = said.write.path.as_deref() {
-            only(path, &["auto", "unnest"], "path")?;
-        }
-        if said.write.atomic == Some(false) {
-            return Err(Error::config("`atomic: false` has no write path here")
-                .with_hint("leave `atomic` out: on PostgreSQL an object's rows appear together"));
-        }
+        let path = said.write.path.as_deref().map_or(Ok(None), write_path)?;
         let quote = optional_byte(&parse.quote, "quote")?;
         let escape = match optional_byte(&parse.escape, "escape")? {
             Some(byte) if Some(byte) != quote => Escape::Byte(byte),
@@ -203,6 +203,9 @@ impl Route {
         Ok(Self {
             table: TableName::parse(&said.table)?,
             mode: said.write.mode,
+            atomic: said.write.atomic,
+            path,
+            partitions: said.write.partitions,
             dialect: Dialect { delimiter, quote, escape, skip_lines: parse.skip_lines },
             header: parse.header,
             null_string: parse.null_string.clone(),
@@ -228,6 +231,15 @@ fn only(value: &str, known: &[&str], name: &str) -> Result<()> {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => error.with_hint(format!("known are {}", known.join(", "))),
     })
+}
+
+/// A path by its name; `-` is as good as `_`.
+fn write_path(name: &str) -> Result<Option<WritePath>> {
+    let name = name.replace('-', "_");
+    let mut known = vec!["auto"];
+    known.extend(WritePath::ALL.map(WritePath::name));
+    only(&name, &known, "path")?;
+    Ok(WritePath::ALL.into_iter().find(|path| path.name() == name))
 }
 
 fn optional_byte(text: &str, name: &str) -> Result<Option<u8>> {
@@ -310,7 +322,7 @@ impl Plan {
             HeaderRule::Auto if matching * 2 >= record.field_count() => true,
             HeaderRule::Auto => return Err(self.neither(record)),
         };
-        if is_header && matching * 2 < record.field_count() && matching == 0 {
+        if is_header && matching == 0 {
             // What stands there may be data: it is not named.
             return Err(Error::config(format!(
                 "the first row names no column of table `{}`",

@@ -159,6 +159,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// What went wrong.
     pub error: Option<ErrorReport>,
+    /// Rows of this object are in the table, whatever becomes of the load.
+    #[serde(skip)]
+    pub is_partial: bool,
 }
 
 impl Report {
@@ -190,6 +193,7 @@ impl Report {
             reject_sample: Vec::new(),
             warnings: Vec::new(),
             error: None,
+            is_partial: false,
         }
     }
 
@@ -212,10 +216,20 @@ impl Report {
         self.reason = Some(reason.into());
     }
 
-    /// Ends with an error. What was read stays counted; of what was written nothing is there any more.
+    /// Ends with an error. What was read stays counted; of what was written nothing is there any more, unless the path
+    /// was not atomic.
     pub fn fail(&mut self, error: &Error) {
-        self.inserted_count = Some(0);
-        self.updated_count = Some(0);
+        if self.is_partial {
+            self.inserted_count = None;
+            self.updated_count = None;
+            self.warnings.push(
+                "rows of this object that were written before it failed stay in the table; loading it again mends them"
+                    .to_owned(),
+            );
+        } else {
+            self.inserted_count = Some(0);
+            self.updated_count = Some(0);
+        }
         self.unchanged_count = 0;
         self.duplicate_count = 0;
         self.status = Status::Failed;

@@ -206,9 +206,18 @@ pub struct Table {
     pub key: Option<Key>,
     /// A partitioned parent.
     pub is_partitioned: bool,
+    /// Hologres: the column whose value names the child table; none where the server needs no children.
+    pub partition_column: Option<usize>,
+    /// Hologres: columns by which rows are spread over shards; a row cannot be written without them.
+    pub distribution_key: Vec<String>,
 }
 
 impl Table {
+    /// Whether any column is `money` or an array of it.
+    pub fn has_money(&self) -> bool {
+        self.columns.iter().any(|column| column.sql_type.starts_with("money"))
+    }
+
     /// The index of the column called `name`, compared exactly.
     pub fn column_index(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use holoload::decode::{Position, Record, Span};
-use holoload::row::{Encoder, Reason, Refusal, Rules, Slot};
+use holoload::row::{Encoder, Moments, Reason, Refusal, Rules, Slot};
 use holoload::table::Kind;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use proptest::prelude::*;
@@ -99,7 +99,7 @@ fn zone(name: &str) -> TimeZone {
 }
 
 fn rules(zone_name: &str) -> Rules {
-    Rules { null_string: Vec::new(), zone: zone(zone_name) }
+    Rules { null_string: Vec::new(), zone: zone(zone_name), moments: Moments::Microseconds }
 }
 
 fn slot(kind: Kind, field: usize) -> Slot {
@@ -682,7 +682,8 @@ fn a_row_is_lengths_and_values_with_the_key_first() {
 #[test]
 fn null_is_the_unquoted_null_string_and_nothing_else() {
     let null = |null_string: &str, text: &str, is_quoted: bool| {
-        let rules = Rules { null_string: null_string.into(), zone: TimeZone::UTC };
+        let rules =
+            Rules { null_string: null_string.into(), zone: TimeZone::UTC, moments: Moments::Microseconds };
         let encoder = Encoder::new(rules, vec![slot(TEXT, 0)], 1);
         let (bytes, _) = encode_fields(&encoder, &[(text.as_bytes(), is_quoted)]).unwrap();
         bytes == [0xff; 4]

@@ -24,12 +24,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["error", "object"]),
     ("ledger", &["error", "object", "database", "table", "report"]),
     ("reject", &["error", "object", "row", "aws", "decode", "report"]),
-    ("context", &["error", "settings", "plan", "aws", "database", "ledger", "reject", "object"]),
+    ("context", &["error", "settings", "plan", "aws", "database", "ledger", "reject", "object", "sink"]),
     (
         "load",
         &[
             "error", "object", "decode", "table", "row", "plan", "database", "sink", "ledger", "reject",
-            "report", "context", "aws",
+            "report", "context", "aws", "settings",
         ],
     ),
     ("handler", &["error", "aws", "object", "event", "load", "report", "context"]),
@@ -37,8 +37,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "error", "aws", "context", "handler", "ledger", "load", "object", "plan", "report", "settings",
-            "table",
+            "error", "aws", "context", "database", "handler", "ledger", "load", "object", "plan", "report",
+            "settings", "table",
         ],
     ),
 ];

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::aws::Aws;
 use crate::context::{self, Context};
+use crate::database::Dialect;
 use crate::error::{Class, Error, Result};
 use crate::handler::{Answer, handle};
 use crate::ledger::{self, Filter, Ledger};
@@ -303,7 +304,8 @@ async fn run_setup(arguments: &Arguments, apply: bool) -> Result<Vec<Class>> {
     let tables =
         settings.routes.iter().map(|route| TableName::parse(&route.table)).collect::<Result<Vec<_>>>()?;
     let user = settings.target.as_ref().map_or("loader", |target| target.user.as_str());
-    let mut lines: Vec<String> = ledger::statements(&ledger);
+    let host = settings.target.as_ref().map_or("", |target| target.host.as_str());
+    let mut lines: Vec<String> = ledger::statements(&ledger, Dialect::of_host(host));
     lines.extend(ledger::grants(&ledger, &tables, if user.is_empty() { "loader" } else { user }));
     print(&lines.iter().map(|line| format!("{line};")).collect::<Vec<_>>().join("\n"))?;
     if apply {

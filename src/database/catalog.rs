@@ -2,11 +2,11 @@
 
 use tokio_postgres::types::Type;
 
-use super::{Session, policy};
+use super::{Dialect, Parameter, Row, Session, Version, policy};
 use crate::error::{Error, Result, nearest};
 use crate::table::{Column, Generated, Key, Kind, Table, TableName};
 
-/// From PostgreSQL 12 on the catalog knows generated columns (Hologres: from V3.1.0).
+/// As `server_version_num`: PostgreSQL 12.
 const GENERATED_SINCE: u32 = 120_000;
 
 /// Reads the table's definition.
@@ -15,13 +15,25 @@ const GENERATED_SINCE: u32 = 120_000;
 /// `Config` with the nearest name when there is no such table, or when it is not one that takes rows.
 pub(super) async fn table(session: &Session, name: &TableName) -> Result<Table> {
     let action = format!("look up table `{name}`");
-    let has_generated = session.server_version_num() >= GENERATED_SINCE;
-    let sql = columns_sql(has_generated);
-    let rows = session
-        .client
-        .query_typed(&sql, &[(&name.schema, Type::TEXT), (&name.name, Type::TEXT)])
-        .await
-        .map_err(|source| policy::failure_beside_rows(&action, source))?;
+    let failed = |source| policy::failure_beside_rows(&action, source);
+    let sql = columns_sql(has_generated(session));
+    let named: [Parameter<'_>; 2] = [(&name.schema, Type::TEXT), (&name.name, Type::TEXT)];
+    let (rows, properties, partition) = if session.dialect().is_hologres() {
+        let (rows, properties, partition) = tokio::join!(
+            biased;
+            session.client.query_typed(&sql, &named),
+            session.client.query_typed(PROPERTIES_SQL, &named),
+            session.client.query_typed(PARTITION_SQL, &named),
+        );
+        // Who may not look at properties does without: they make errors come earlier, no load depends on them.
+        let properties = match properties {
+            Err(source) if source.as_db_error().is_some() => Vec::new(),
+            properties => properties.map_err(failed)?,
+        };
+        (rows.map_err(failed)?, properties, partition.map_err(failed)?)
+    } else {
+        (session.client.query_typed(&sql, &named).await.map_err(failed)?, Vec::new(), Vec::new())
+    };
     let Some(first) = rows.first() else { return Err(missing(session, name).await) };
 
     let relkind: String = first.get("relkind");
@@ -42,8 +54,85 @@ pub(super) async fn table(session: &Session, name: &TableName) -> Result<Table> 
         columns: key_places.into_iter().map(|(_, index)| index).collect(),
         deferrable: first.get::<_, Option<bool>>("is_immediate") == Some(false),
     });
-    Ok(Table { name: name.clone(), columns, key, is_partitioned: relkind == "p" })
+    let property = |key: &str| {
+        let is_meant = |row: &&Row| row.get::<_, Option<&str>>(0) == Some(key);
+        properties.iter().find(is_meant).and_then(|row| row.get::<_, Option<String>>(1))
+    };
+    // A logical partitioned table (V3.1) has no children: any value has its place.
+    let is_logical = property("is_logical_partitioned_table").is_some_and(|value| value == "true");
+    let partition_name = partition.first().filter(|_| !is_logical).map(|row| row.get::<_, String>(0));
+    let partition_column =
+        partition_name.and_then(|name| columns.iter().position(|column: &Column| column.name == name));
+    let distribution_key = property("distribution_key").unwrap_or_default();
+    let is_spread_by = |name: &&str| columns.iter().any(|column| column.name == *name);
+    let distribution_key =
+        distribution_key.split(',').map(str::trim).filter(is_spread_by).map(str::to_owned).collect();
+    Ok(Table {
+        name: name.clone(),
+        columns,
+        key,
+        is_partitioned: relkind == "p",
+        partition_column,
+        distribution_key,
+    })
 }
+
+/// Generated columns are in the catalog from PostgreSQL 12 on. Hologres calls itself 11 and has them from V3.1.0 (the
+/// catalog queries of the vendor's Python client).
+fn has_generated(session: &Session) -> bool {
+    match session.dialect() {
+        Dialect::PostgreSql => session.server_version_num() >= GENERATED_SINCE,
+        Dialect::Hologres(version) => version >= Version::new(3, 1, 0),
+    }
+}
+
+/// Partitions that exist, by the text of their value: of LIST partitions over one column, the only kind that
+/// Hologres has.
+pub(super) async fn partitions(session: &Session, name: &TableName) -> Result<Vec<String>> {
+    let named: [Parameter<'_>; 2] = [(&name.schema, Type::TEXT), (&name.name, Type::TEXT)];
+    let rows = session.client.query_typed(CHILDREN_SQL, &named).await;
+    let rows = rows.map_err(|source| policy::failure_beside_rows("look up the partitions", source))?;
+    let bounds = rows.iter().filter_map(|row| row.get::<_, Option<String>>(0));
+    Ok(bounds.flat_map(|bound| bound_values(&bound)).collect())
+}
+
+/// `FOR VALUES IN ('a', 'it''s', 7)` holds `a`, `it's` and `7`.
+fn bound_values(bound: &str) -> Vec<String> {
+    let Some((_, rest)) = bound.split_once("IN (") else { return Vec::new() };
+    let mut values = Vec::new();
+    let mut value = String::new();
+    let mut is_quoted = false;
+    let mut chars = rest.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' if is_quoted && chars.peek() == Some(&'\'') => {
+                value.push('\'');
+                chars.next();
+            }
+            '\'' => is_quoted = !is_quoted,
+            ',' | ')' if !is_quoted => values.push(std::mem::take(&mut value)),
+            ' ' if !is_quoted => {}
+            _ => value.push(c),
+        }
+    }
+    values
+}
+
+const PROPERTIES_SQL: &str = "SELECT property_key::text, property_value::text \
+     FROM hologres.hg_table_properties WHERE table_namespace = $1 AND table_name = $2";
+
+const PARTITION_SQL: &str = "SELECT a.attname::text FROM pg_catalog.pg_partitioned_table p \
+     JOIN pg_catalog.pg_class c ON c.oid = p.partrelid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0] \
+     WHERE p.partstrat = 'l' AND n.nspname = $1 AND c.relname = $2";
+
+const CHILDREN_SQL: &str = "SELECT pg_catalog.pg_get_expr(child.relpartbound, child.oid, true) \
+     FROM pg_catalog.pg_inherits i \
+     JOIN pg_catalog.pg_class child ON child.oid = i.inhrelid \
+     JOIN pg_catalog.pg_class c ON c.oid = i.inhparent \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE n.nspname = $1 AND c.relname = $2";
 
 fn columns_sql(has_generated: bool) -> String {
     let generated = if has_generated { "a.attgenerated::text" } else { "''::text" };
@@ -164,6 +253,13 @@ async fn missing(session: &Session, name: &TableName) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_are_read() {
+        assert_eq!(bound_values("FOR VALUES IN ('20260101')"), ["20260101"]);
+        assert_eq!(bound_values("FOR VALUES IN ('it''s, (a)', 7)"), ["it's, (a)", "7"]);
+        assert_eq!(bound_values("DEFAULT"), [""; 0]);
+    }
 
     #[test]
     fn type_modifiers_are_read() {

@@ -6,23 +6,27 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Config, SslMode};
-use tokio_postgres::{CancelToken, Client, NoTls};
+use tokio_postgres::{CancelToken, Client, NoTls, SimpleQueryMessage};
 
 use crate::error::{Error, Result};
 use crate::settings::{Secret, TlsMode};
 use crate::table::{Table, TableName};
 
 mod catalog;
+mod copy;
+mod dialect;
 mod policy;
 mod statement;
 mod tls;
 
+pub use copy::{COPY_CHUNK_BYTES, CopyIn};
+pub use dialect::{Dialect, Version};
 pub use policy::Failure;
-pub use statement::{ArrayType, Arrays, Counts, Tally};
+pub use statement::{ArrayType, Arrays, Counts, Fields, Tally};
 
 /// A row of a ledger query.
 pub type Row = tokio_postgres::Row;
@@ -41,6 +45,8 @@ const UNACKNOWLEDGED_MAX_MS: u64 = 30_000;
 const IDLE_MAX_MS: u64 = 300_000;
 /// The vendor's client gives connections one hour (holo-client, `connectionMaxAliveMs`); stay below.
 const AGE_MAX_MS: u64 = 50 * 60_000;
+const VERSION_SQL: &str = "SELECT hg_version()";
+const HAS_VERSION_SQL: &str = "SELECT 1 FROM pg_catalog.pg_proc WHERE proname = 'hg_version' LIMIT 1";
 /// How long the cancelling of a statement, and then the goodbye, may take.
 pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
 
@@ -78,6 +84,8 @@ pub struct Session {
     tables: HashMap<TableName, Arc<Table>>,
     statements: HashMap<String, tokio_postgres::Statement>,
     version_num: u32,
+    dialect: Dialect,
+    clock: Option<(SystemTime, Instant)>,
     certificate_not_after_ms: Option<i64>,
     opened_at: SystemTime,
     used_at: SystemTime,
@@ -151,6 +159,8 @@ impl Session {
             tables: HashMap::new(),
             statements: HashMap::new(),
             version_num: version.unwrap_or(0),
+            dialect: Dialect::PostgreSql,
+            clock: None,
             certificate_not_after_ms: not_after_ms,
             opened_at: now,
             used_at: now,
@@ -159,12 +169,55 @@ impl Session {
         }
     }
 
+    /// Settings and the question what server this is travel together, in one round trip.
     async fn prepare_session(&mut self, server: &Server) -> Result<()> {
+        const ACTION: &str = "set up the session";
+        let failed = |source| policy::failure_beside_rows(ACTION, source);
         // SET takes no bound values; the zone's name was checked against the time-zone database.
-        let zone = server.timezone.replace('\'', "''");
+        let zone = format!("SET timezone TO '{}'", server.timezone.replace('\'', "''"));
         // Floats are compared as text when a row is checked for changes: as much of it as tells them apart.
-        let sql = format!("SET timezone TO '{zone}'; SET extra_float_digits = 3");
-        self.run(&sql, "set up the session").await
+        let settings = format!("{zone}; SET extra_float_digits = 3");
+        // To PostgreSQL a call of what it does not have is an error in its log: only Hologres's own hosts are asked
+        // right away.
+        let is_hologres_host = Dialect::of_host(&server.host).is_hologres();
+        let question = if is_hologres_host { VERSION_SQL } else { HAS_VERSION_SQL };
+        let (set, answer) = tokio::join!(
+            biased;
+            self.client.batch_execute(&settings),
+            self.client.simple_query(question),
+        );
+        if set.is_err_and(|source| source.as_db_error().is_some()) {
+            // One statement that is not known there must not take the others with it.
+            self.client.batch_execute(&zone).await.map_err(failed)?;
+        }
+        let mut answer = first_value(&answer.map_err(failed)?);
+        if !is_hologres_host && answer.is_some() {
+            answer = first_value(&self.client.simple_query(VERSION_SQL).await.map_err(failed)?);
+        }
+        if let Some(version) = answer.as_deref().and_then(Version::parse) {
+            self.dialect = Dialect::Hologres(version);
+            self.prepare_hologres().await.map_err(failed)?;
+        }
+        self.used_at = SystemTime::now();
+        Ok(())
+    }
+
+    /// What is asked of Hologres alone: to leave out counts of affected rows, which cost it time (holo-client does
+    /// the same, and like there a server that does not know the setting may say so), and its clock.
+    async fn prepare_hologres(&mut self) -> std::result::Result<(), tokio_postgres::Error> {
+        let (set, now) = tokio::join!(
+            biased;
+            self.client.batch_execute("SET hg_experimental_enable_fixed_dispatcher_affected_rows = off"),
+            self.client.query_typed("SELECT now()", &[]),
+        );
+        if let Err(source) = set
+            && source.as_db_error().is_none()
+        {
+            return Err(source);
+        }
+        let now = now?.first().and_then(|row| row.try_get::<_, SystemTime>(0).ok());
+        self.clock = now.map(|now| (now, Instant::now()));
+        Ok(())
     }
 
     /// Whether the session may serve another load.
@@ -183,6 +236,16 @@ impl Session {
     /// The server's version as `major * 10000 + minor`, 0 when it did not say.
     pub fn server_version_num(&self) -> u32 {
         self.version_num
+    }
+
+    /// What server this is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// What the server's clock shows now, or a little less: by the time the answer took.
+    pub fn server_now(&self) -> SystemTime {
+        self.clock.map_or_else(SystemTime::now, |(then, at)| then + at.elapsed())
     }
 
     /// When the server's certificate ends, milliseconds since 1970.
@@ -214,10 +277,46 @@ impl Session {
         self.spoiling(done)
     }
 
-    /// Creates something that others may be creating at the same time: a refusal does not spoil the session.
-    pub async fn create(&mut self, sql: &str) -> Result<()> {
-        let done = self.client.batch_execute(sql).await;
-        done.map_err(|source| policy::failure("create the ledger", source).error)
+    /// Creates something that others may be creating at the same time: a refusal does not spoil the session, nor
+    /// does a transaction in `sql` outlive it.
+    pub async fn create(&mut self, sql: &str, action: &str) -> Result<()> {
+        let Err(source) = self.client.batch_execute(sql).await else { return Ok(()) };
+        let rolled_back = self.client.batch_execute("ROLLBACK").await;
+        self.spoiling(rolled_back.map_err(|source| policy::failure_beside_rows("roll back", source)))?;
+        Err(policy::failure(action, source).error)
+    }
+
+    /// Runs two statements in one round trip, the second's rows are the answer.
+    pub async fn query_after(
+        &mut self,
+        first: (&str, &[Parameter<'_>]),
+        second: (&str, &[Parameter<'_>]),
+        action: &str,
+    ) -> Result<Vec<Row>> {
+        let (done, rows) = tokio::join!(
+            biased;
+            self.client.query_typed(first.0, first.1),
+            self.client.query_typed(second.0, second.1),
+        );
+        self.used_at = SystemTime::now();
+        let rows = done.and(rows).map_err(|source| policy::failure_beside_rows(action, source));
+        self.spoiling(rows)
+    }
+
+    /// Changes a setting that the server need not know.
+    pub async fn try_setting(&mut self, sql: &str) -> Result<()> {
+        match self.client.batch_execute(sql).await {
+            Err(source) if source.as_db_error().is_none() => {
+                self.spoiling(Err(policy::failure_beside_rows("change a setting", source)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The text of each partition's value, of LIST partitions over one column.
+    pub async fn partitions(&mut self, table: &TableName) -> Result<Vec<String>> {
+        let partitions = catalog::partitions(self, table).await;
+        self.spoiling(partitions)
     }
 
     /// Runs one statement with bound values.
@@ -228,9 +327,13 @@ impl Session {
         self.spoiling(rows)
     }
 
-    /// Opens a transaction in which no statement runs longer than `statement_ms` and none waits longer than
-    /// `lock_ms` for a lock.
+    /// Begins a load, in which no statement runs longer than `statement_ms` and none waits longer than `lock_ms` for a
+    /// lock. On PostgreSQL that is a transaction; Hologres has none for rows (Hologres help, "SQL transaction
+    /// capabilities"): every statement there stands by itself.
     pub async fn begin(&mut self, statement_ms: u64, lock_ms: u64) -> Result<()> {
+        if self.dialect.is_hologres() {
+            return self.limit_statements(statement_ms).await;
+        }
         self.is_in_transaction = true;
         let sql = format!(
             "BEGIN; SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}"
@@ -238,13 +341,24 @@ impl Session {
         self.run(&sql, "begin a transaction").await
     }
 
+    /// No statement of this session runs longer from now on.
+    pub async fn limit_statements(&mut self, statement_ms: u64) -> Result<()> {
+        self.run(&format!("SET statement_timeout = {statement_ms}"), "set the statement timeout").await
+    }
+
     /// Changes how long statements of the open transaction may wait for locks.
     pub async fn set_lock_timeout(&mut self, lock_ms: u64) -> Result<()> {
+        if !self.is_in_transaction {
+            return Ok(());
+        }
         self.run(&format!("SET LOCAL lock_timeout = {lock_ms}"), "set the lock timeout").await
     }
 
-    /// Commits the open transaction.
+    /// Commits the open transaction, if one is open.
     pub async fn commit(&mut self) -> Result<()> {
+        if !self.is_in_transaction {
+            return Ok(());
+        }
         // Constraints may be deferred to here: a row's fault is the object's.
         let done = self.client.batch_execute("COMMIT").await;
         self.used_at = SystemTime::now();
@@ -253,8 +367,11 @@ impl Session {
         Ok(())
     }
 
-    /// Rolls the open transaction back.
+    /// Rolls the open transaction back, if one is open.
     pub async fn rollback(&mut self) -> Result<()> {
+        if !self.is_in_transaction {
+            return Ok(());
+        }
         self.run("ROLLBACK", "roll back").await?;
         self.is_in_transaction = false;
         Ok(())
@@ -305,6 +422,13 @@ async fn cancel(token: CancelToken, server: &Server, limit: Duration) {
         }
     };
     drop(tokio::time::timeout(limit, cancelled).await);
+}
+
+fn first_value(messages: &[SimpleQueryMessage]) -> Option<String> {
+    messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    })
 }
 
 /// `15.8 (Debian …)` is 150008, `11.22` is 110022.

@@ -51,6 +51,18 @@ pub struct Failure {
     pub is_row_fault: bool,
 }
 
+impl Failure {
+    /// The server does not have what was asked for.
+    pub fn steps_down(&self) -> bool {
+        matches!(self.error.code(), Some(code) if code.starts_with("0A"))
+    }
+
+    /// The server says no more than that something went wrong inside.
+    pub fn is_internal(&self) -> bool {
+        self.error.code() == Some("XX000")
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         failure.error

@@ -1,4 +1,4 @@
-//! One batch, one statement: arrays bound as they are encoded, guarded by a savepoint.
+//! One batch, one statement: values bound as they are encoded, guarded by a savepoint.
 
 use std::fmt;
 
@@ -16,7 +16,11 @@ pub struct ArrayType {
     /// Its OID, part of the array's wire form.
     pub element_oid: u32,
     array: &'static Type,
+    element: &'static Type,
 }
+
+/// A single value whose type the server takes from the column, read from its text.
+const FROM_TEXT: &Type = &Type::UNKNOWN;
 
 macro_rules! array_types {
     ($($name:ident $sql:literal $element:ident $array:ident;)*) => {
@@ -24,7 +28,7 @@ macro_rules! array_types {
             $(
                 #[doc = concat!("`", $sql, "[]`")]
                 pub const $name: Self =
-                    Self { sql: $sql, element_oid: oid::$element, array: &Type::$array };
+                    Self { sql: $sql, element_oid: oid::$element, array: &Type::$array, element: &Type::$element };
             )*
         }
     };
@@ -79,6 +83,16 @@ pub struct Arrays<'a> {
     pub types: &'a [ArrayType],
     /// Wire forms (`array_recv`: dimensions, flags, element OID, length, lower bound, elements), same order.
     pub values: &'a [Vec<u8>],
+    /// Elements in each.
+    pub rows: usize,
+}
+
+/// Single values, one for each parameter of the statement, row by row.
+pub struct Fields<'a> {
+    /// The type of each column; none: the server takes the column's own and reads the value's text.
+    pub types: &'a [Option<ArrayType>],
+    /// The rows, each a length (`i32`, -1 for NULL) and bytes for each column.
+    pub rows: &'a [&'a [u8]],
 }
 
 /// What a statement did, where it says so.
@@ -99,18 +113,22 @@ pub enum Tally {
     Inserted,
     /// By its command tag, new and changed rows in one.
     Written,
+    /// Not at all: whatever was sent and not refused is there.
+    Silent,
 }
 
 /// A wire form that is bound as it is; its bytes never show in a debug text.
 struct Encoded<'a> {
-    bytes: &'a [u8],
+    /// None is NULL.
+    bytes: Option<&'a [u8]>,
+    format: Format,
     /// Bytes that this and the values after it will take: the message grows once instead of by doubling.
     bytes_to_come: usize,
 }
 
 impl fmt::Debug for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.bytes.len())
+        write!(f, "{} bytes", self.bytes.map_or(0, <[u8]>::len))
     }
 }
 
@@ -120,8 +138,9 @@ impl ToSql for Encoded<'_> {
         _: &Type,
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        let Some(bytes) = self.bytes else { return Ok(IsNull::Yes) };
         out.reserve(self.bytes_to_come);
-        out.extend_from_slice(self.bytes);
+        out.extend_from_slice(bytes);
         Ok(IsNull::No)
     }
 
@@ -130,7 +149,7 @@ impl ToSql for Encoded<'_> {
     }
 
     fn encode_format(&self, _: &Type) -> Format {
-        Format::Binary
+        self.format
     }
 
     to_sql_checked!();
@@ -142,43 +161,84 @@ impl Session {
     /// Inside a transaction a savepoint stands around it: a refusal leaves the transaction usable. Savepoint,
     /// statement and release travel together, in one round trip.
     pub async fn write(&mut self, sql: &str, arrays: &Arrays<'_>, tally: Tally) -> Result<Counts, Failure> {
-        let written = self.write_guarded(sql, arrays, tally).await;
+        let mut bytes_to_come: usize = arrays.values.iter().map(|value| value.len() + 4).sum();
+        let values = arrays.values.iter().map(|value| {
+            let encoded = Encoded { bytes: Some(value), format: Format::Binary, bytes_to_come };
+            bytes_to_come -= value.len() + 4;
+            encoded
+        });
+        let values: Vec<Encoded<'_>> = values.collect();
+        if !self.statements.contains_key(sql) {
+            let types: Vec<Type> = arrays.types.iter().map(|one| one.array.clone()).collect();
+            self.prepare(sql, &types).await?;
+        }
+        self.write_values(sql, &values, arrays.rows, tally).await
+    }
+
+    /// The same with every value bound by itself.
+    pub async fn write_fields(
+        &mut self,
+        sql: &str,
+        fields: &Fields<'_>,
+        tally: Tally,
+    ) -> Result<Counts, Failure> {
+        let mut values = Vec::with_capacity(fields.rows.len() * fields.types.len());
+        for row in fields.rows {
+            let mut rest = *row;
+            for one in fields.types {
+                let Some((length, after)) = rest.split_first_chunk::<4>() else { break };
+                let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+                let (bytes, after) = after.split_at_checked(length.unwrap_or(0)).unwrap_or_default();
+                rest = after;
+                let format = if one.is_some() { Format::Binary } else { Format::Text };
+                values.push(Encoded { bytes: length.map(|_| bytes), format, bytes_to_come: 0 });
+            }
+        }
+        if !self.statements.contains_key(sql) {
+            let of_row = fields.types.iter().map(|one| one.map_or(FROM_TEXT, |one| one.element));
+            let types: Vec<Type> = fields.rows.iter().flat_map(|_| of_row.clone()).cloned().collect();
+            self.prepare(sql, &types).await?;
+        }
+        self.write_values(sql, &values, fields.rows.len(), tally).await
+    }
+
+    async fn write_values(
+        &mut self,
+        sql: &str,
+        values: &[Encoded<'_>],
+        row_count: usize,
+        tally: Tally,
+    ) -> Result<Counts, Failure> {
+        let written = self.write_guarded(sql, values, tally).await;
         self.used_at = SystemTime::now();
         if written.as_ref().is_err_and(|failure| !failure.is_row_fault) {
             self.is_spoiled = true;
         }
-        written
+        let written = written?;
+        if tally == Tally::Silent {
+            return Ok(Counts { written: row_count as u64, inserted: None });
+        }
+        Ok(written)
     }
 
     async fn write_guarded(
         &mut self,
         sql: &str,
-        arrays: &Arrays<'_>,
+        values: &[Encoded<'_>],
         tally: Tally,
     ) -> Result<Counts, Failure> {
         const ACTION: &str = "write a batch";
         let fail = |source| policy::failure(ACTION, source);
-        let statement = match self.statements.get(sql) {
-            Some(statement) => statement.clone(),
-            None => self.prepare(sql, arrays.types).await?,
-        };
-        let values = || {
-            let mut bytes_to_come: usize = arrays.values.iter().map(|value| value.len() + 4).sum();
-            arrays.values.iter().map(move |value| {
-                let encoded = Encoded { bytes: value, bytes_to_come };
-                bytes_to_come -= value.len() + 4;
-                encoded
-            })
-        };
+        let statement = self.prepare(sql, &[]).await?;
         let client = &self.client;
         if !self.is_in_transaction {
-            return run(client, &statement, values(), tally).await.map_err(fail);
+            return run(client, &statement, values, tally).await.map_err(fail);
         }
         // Polled in this order, and requests are sent in the order in which they are first polled.
         let (marked, written, released) = tokio::join!(
             biased;
             client.batch_execute("SAVEPOINT batch"),
-            run(client, &statement, values(), tally),
+            run(client, &statement, values, tally),
             client.batch_execute("RELEASE SAVEPOINT batch"),
         );
         marked.map_err(fail)?;
@@ -198,35 +258,38 @@ impl Session {
         }
     }
 
-    async fn prepare(
+    /// The prepared statement for this text, made once for each session.
+    pub(super) async fn prepare(
         &mut self,
         sql: &str,
-        types: &[ArrayType],
+        types: &[Type],
     ) -> Result<tokio_postgres::Statement, Failure> {
-        let types: Vec<Type> = types.iter().map(|one| one.array.clone()).collect();
-        let prepared = self.client.prepare_typed(sql, &types).await;
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let prepared = self.client.prepare_typed(sql, types).await;
+        self.is_spoiled |= prepared.is_err();
         let statement = prepared.map_err(|source| policy::failure("prepare the write statement", source))?;
         self.statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
 }
 
-async fn run<'a>(
+async fn run(
     client: &tokio_postgres::Client,
     statement: &tokio_postgres::Statement,
-    values: impl ExactSizeIterator<Item = Encoded<'a>>,
+    values: &[Encoded<'_>],
     tally: Tally,
 ) -> Result<Counts, tokio_postgres::Error> {
     let counted = |number: i64| u64::try_from(number).unwrap_or(0);
     match tally {
-        Tally::Inserted | Tally::Written => {
+        Tally::Inserted | Tally::Written | Tally::Silent => {
             let written = client.execute_raw(statement, values).await?;
             Ok(Counts { written, inserted: (tally == Tally::Inserted).then_some(written) })
         }
         Tally::Returned => {
-            let parameters: Vec<Encoded<'a>> = values.collect();
             let parameters: Vec<&(dyn ToSql + Sync)> =
-                parameters.iter().map(|one| one as &(dyn ToSql + Sync)).collect();
+                values.iter().map(|one| one as &(dyn ToSql + Sync)).collect();
             let row = client.query_one(statement, &parameters).await?;
             Ok(Counts { written: counted(row.get(1)), inserted: Some(counted(row.get(0))) })
         }

@@ -3,23 +3,26 @@
 //! Two tables. The ledger is history: one row for each load (bucket, key, version or ETag, table, attempt). The
 //! fence, key (bucket, key, table), is the claim and remembers what was read last. On PostgreSQL the claim is
 //! the fence row, locked in the load's own transaction: it dies with the connection, and fence, ledger and rows
-//! commit together.
+//! commit together. On Hologres it is a lease.
 
 use std::cmp::Ordering;
-
-use serde_json::Value;
+use std::time::Duration;
 
 use crate::database::{Parameter, Row, Session, Type};
 use crate::error::{Error, Result};
 use crate::object::{ObjectVersion, Request, Sequencer};
-use crate::report::{Report, Status};
+use crate::report::Status;
 use crate::table::TableName;
 
 mod ddl;
 mod history;
+mod lease;
+mod record;
 
 pub use ddl::{grants, statements};
 pub use history::{Entry, Filter, history};
+pub use lease::{LEASED_STATEMENT_MS, Lease};
+pub use record::Line;
 
 /// Before a verdict that is repeated; in the ledger it stands once, however often that was.
 const REPEATED: &str = "failed before, under the same settings: ";
@@ -61,9 +64,11 @@ pub enum Claim {
     Failed(Error),
 }
 
-/// A fence row that is locked until the transaction ends.
+/// A fence row that is ours until the transaction, or the lease, ends.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
+    /// On Hologres.
+    pub lease: Option<Lease>,
     /// `Last-Modified` of what was read last.
     read_ms: Option<i64>,
     read_etag: Option<String>,
@@ -83,22 +88,29 @@ impl Held {
 }
 
 impl Ledger {
-    /// Locks the fence row in the open transaction and decides what the request comes to.
+    /// Claims the object and decides what the request comes to: on PostgreSQL by locking the fence row in the open
+    /// transaction, on Hologres by a lease in the name of `owner`. Waits at most `wait` for another load.
     ///
     /// # Errors
-    /// `Transient` when another load holds the row; whatever the server says otherwise.
+    /// `Transient` when another load is at work; whatever the server says otherwise.
     pub async fn claim(
         &self,
         session: &mut Session,
         request: &Request,
         table: &TableName,
         plan_hash: &str,
+        owner: &str,
+        wait: Duration,
     ) -> Result<Claim> {
+        if session.dialect().is_hologres() {
+            return self.lease(session, request, table, plan_hash, owner, wait).await;
+        }
         let row = self.lock(session, request, table).await?;
         let held = Held {
             read_ms: row.get("last_modified_ms"),
             read_etag: row.get("etag"),
             is_ordered: request.sequencer.is_some() && row.get::<_, bool>("is_sequenced"),
+            lease: None,
         };
         if request.force {
             return Ok(Claim::Fresh(held));
@@ -187,7 +199,11 @@ impl Ledger {
         request: &Request,
         table: &TableName,
         read: &ObjectVersion,
+        lease: Option<&Lease>,
     ) -> Result<bool> {
+        if let Some(lease) = lease {
+            return self.raise_leased(session, request, table, read, lease).await;
+        }
         let name = table.to_string();
         let sequencer = request.sequencer.as_ref().map(Sequencer::as_str);
         let is_sequenced = sequencer.is_some();
@@ -212,84 +228,6 @@ impl Ledger {
         Ok(!session.query(&sql, &values, "raise the fence").await?.is_empty())
     }
 
-    /// Adds a line to the history.
-    pub async fn record(&self, session: &mut Session, line: &Line<'_>) -> Result<()> {
-        let sql = self.record_sql();
-        let report = line.report;
-        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let version = line.version.identity().unwrap_or("");
-        let table = report.table.as_deref().unwrap_or("");
-        let counts = [
-            Some(number(report.row_count)),
-            report.inserted_count.map(number),
-            report.updated_count.map(number),
-            Some(number(report.unchanged_count)),
-            Some(number(report.reject_count)),
-            Some(number(report.duplicate_count)),
-            Some(number(report.byte_count)),
-        ];
-        let phases = serde_json::to_value(report.phases).unwrap_or(Value::Null).to_string();
-        let error = report.error.as_ref();
-        let class = error.map(|error| error.class.name());
-        let code = error.and_then(|error| error.code.as_deref());
-        let message = error.map(|error| error.message.as_str());
-        let hint = error.and_then(|error| error.hint.as_deref());
-        let duration = number(report.duration_ms);
-        let values: [Parameter<'_>; 30] = [
-            (&report.bucket, Type::TEXT),
-            (&report.key, Type::TEXT),
-            (&version, Type::TEXT),
-            (&table, Type::TEXT),
-            (&line.version.version_id, Type::TEXT),
-            (&line.version.etag, Type::TEXT),
-            (&report.sequencer, Type::TEXT),
-            (&line.status_name, Type::TEXT),
-            (&report.reason, Type::TEXT),
-            (&counts[0], Type::INT8),
-            (&counts[1], Type::INT8),
-            (&counts[2], Type::INT8),
-            (&counts[3], Type::INT8),
-            (&counts[4], Type::INT8),
-            (&counts[5], Type::INT8),
-            (&counts[6], Type::INT8),
-            (&report.write_path, Type::TEXT),
-            (&report.atomic, Type::BOOL),
-            (&line.plan_hash, Type::TEXT),
-            (&line.request_id, Type::TEXT),
-            (&line.event_time_ms, Type::INT8),
-            (&line.started_ms, Type::INT8),
-            (&duration, Type::INT8),
-            (&report.lag_ms, Type::INT8),
-            (&phases, Type::TEXT),
-            (&report.rejects, Type::TEXT),
-            (&class, Type::TEXT),
-            (&code, Type::TEXT),
-            (&message, Type::TEXT),
-            (&hint, Type::TEXT),
-        ];
-        for _ in 0..ATTEMPT_TRIES_MAX {
-            if !session.query(&sql, &values, "write the ledger").await?.is_empty() {
-                return Ok(());
-            }
-        }
-        Err(Error::transient("write the ledger: other loads of this object keep taking the attempt's number"))
-    }
-
-    fn record_sql(&self) -> String {
-        format!(
-            "INSERT INTO {ledger} (bucket, object_key, version, table_name, attempt, version_id, etag, sequencer, status, reason, \
-             row_count, inserted_count, updated_count, unchanged_count, reject_count, duplicate_count, byte_count, \
-             write_path, atomic, plan_hash, request_id, event_time, started_at, duration_ms, lag_ms, phases, rejects, \
-             error_class, error_code, error_message, hint, finished_at) \
-             SELECT $1, $2, $3, $4, \
-             coalesce((SELECT max(attempt) FROM {ledger} WHERE bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4), 0) + 1, \
-             $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-             to_timestamp($21 / 1000.0), to_timestamp($22 / 1000.0), $23, $24, $25, $26, $27, $28, $29, $30, clock_timestamp() \
-             ON CONFLICT DO NOTHING RETURNING true",
-            ledger = self.ledger.quoted()
-        )
-    }
-
     /// Creates both tables where they are missing.
     ///
     /// # Errors
@@ -303,14 +241,15 @@ impl Ledger {
             if rows.first().is_some_and(|row| row.get(0)) {
                 return Ok(());
             }
-            match session.create(&statements(self).join(";\n")).await {
+            let statements = statements(self, session.dialect());
+            match session.create(&statements.join(";\n"), "create the ledger").await {
                 Ok(()) => return Ok(()),
                 // Another cold start creates them at this moment: CREATE IF NOT EXISTS is not atomic.
                 Err(error) if matches!(error.code(), Some("23505" | "42P07" | "XX000" | "40P01")) => {}
                 Err(error) => {
                     let hint = format!(
                         "run as the table owner: {}; or set `ledger: off` (HOLOLOAD_LEDGER=off) to do without",
-                        statements(self).join("; ")
+                        statements.join("; ")
                     );
                     return Err(error.reclassed(crate::error::Class::Config).with_hint(hint));
                 }
@@ -318,24 +257,6 @@ impl Ledger {
         }
         Err(Error::transient("create the ledger: other loads keep creating it at the same time"))
     }
-}
-
-/// What is written into the history.
-pub struct Line<'a> {
-    /// Counts, phases, error.
-    pub report: &'a Report,
-    /// The status, which the report may not have yet.
-    pub status_name: &'static str,
-    /// What was read, or meant.
-    pub version: &'a ObjectVersion,
-    /// Settings and table.
-    pub plan_hash: Option<&'a str>,
-    /// Of the invocation.
-    pub request_id: Option<&'a str>,
-    /// When the object was put.
-    pub event_time_ms: Option<i64>,
-    /// When this load began.
-    pub started_ms: i64,
 }
 
 /// Compares a request with what the fence remembers.

@@ -3,12 +3,13 @@
 
 use bytes::Bytes;
 
+use crate::database::Dialect;
 use crate::decode::csv::CsvDecoder;
 use crate::decode::{Malformation, Position, Record, Step};
 use crate::error::{Error, Result};
 use crate::plan::{First, Layout, Limits, PERCENT_FROM_ROWS, Plan};
 use crate::reject::{Reject, Rejects};
-use crate::row::{Encoder, Refusal, Rules, Slot};
+use crate::row::{Encoder, Moments, Refusal, Rules, Slot};
 use crate::sink::{Batch, Refused};
 
 /// Why the loop stopped.
@@ -22,7 +23,7 @@ pub(super) enum Pause {
 /// The decoder, the encoder once the first record is known, and what was counted.
 pub(super) struct Intake<'a> {
     plan: &'a Plan,
-    zone: jiff::tz::TimeZone,
+    rules: Rules,
     limits: Limits,
     decoder: CsvDecoder,
     encoder: Option<(Encoder, Layout)>,
@@ -31,10 +32,16 @@ pub(super) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(plan: &'a Plan, zone: &jiff::tz::TimeZone, limits: Limits) -> Self {
+    pub(super) fn new(plan: &'a Plan, zone: &jiff::tz::TimeZone, limits: Limits, dialect: Dialect) -> Self {
+        // Hologres keeps moments in milliseconds (help, "Data types").
+        let moments = if dialect.is_hologres() { Moments::Milliseconds } else { Moments::Microseconds };
         Self {
             plan,
-            zone: zone.clone(),
+            rules: Rules {
+                null_string: plan.route.null_string.clone().into_bytes(),
+                zone: zone.clone(),
+                moments,
+            },
             limits,
             decoder: CsvDecoder::new(plan.route.dialect, limits.record_bytes_max),
             encoder: None,
@@ -73,7 +80,7 @@ impl<'a> Intake<'a> {
                         row.take(self.plan, batch, &mut self.rejects)?;
                     }
                     None => {
-                        let opened = Opened::by(self.plan, &record, &self.zone, &mut self.rejects)?;
+                        let opened = Opened::by(self.plan, &record, &self.rules, &mut self.rejects)?;
                         let (encoder, layout) = self.encoder.insert(opened.encoder_and_layout);
                         if opened.is_data {
                             self.row_count += 1;
@@ -110,6 +117,16 @@ impl<'a> Intake<'a> {
         keep(self.plan, &mut self.rejects, &reject)
     }
 
+    /// What was not kept of values that were, if anything.
+    pub(super) fn warning(&self) -> Option<String> {
+        let cut_count = self.encoder.as_ref().map_or(0, |(encoder, _)| encoder.cut_count());
+        (cut_count > 0).then(|| {
+            format!(
+                "{cut_count} values of `timestamptz` columns had digits below the millisecond, which Hologres does not keep: they were cut"
+            )
+        })
+    }
+
     /// How many more bad rows are put up with.
     pub(super) fn rejects_left(&self) -> u64 {
         self.plan.route.bad_rows_max.saturating_sub(self.rejects.count())
@@ -139,12 +156,7 @@ struct Opened {
 }
 
 impl Opened {
-    fn by(
-        plan: &Plan,
-        record: &Record<'_>,
-        zone: &jiff::tz::TimeZone,
-        rejects: &mut Rejects,
-    ) -> Result<Self> {
+    fn by(plan: &Plan, record: &Record<'_>, rules: &Rules, rejects: &mut Rejects) -> Result<Self> {
         let (layout, is_data) = match plan.first_record(record)? {
             First::Header(layout) => (layout, false),
             First::Data(layout) => (layout, true),
@@ -158,8 +170,7 @@ impl Opened {
                 is_key: at < layout.key_count,
             })
         });
-        let rules = Rules { null_string: plan.route.null_string.clone().into_bytes(), zone: zone.clone() };
-        let encoder = Encoder::new(rules, slots.collect(), layout.field_count);
+        let encoder = Encoder::new(rules.clone(), slots.collect(), layout.field_count);
         let is_decided = plan.route.header == crate::plan::HeaderRule::Absent;
         if is_data && !is_decided && !encoder.types_cleanly(record) {
             return Err(plan.neither(record));

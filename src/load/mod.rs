@@ -1,8 +1,10 @@
 //! The one loop: claim, open, read, write, finish; what is durable when, and what every failure comes to.
 //!
 //! On PostgreSQL everything between claim and commit is one transaction: the fence row is locked first, rows go
-//! in batch by batch, then the rejects are written, then fence and ledger, then COMMIT. Whatever ends a load
-//! early closes the connection and waits until it is gone, so that nothing of it can become durable later.
+//! in batch by batch, then the rejects are written, then fence and ledger, then COMMIT. On Hologres, which has no such
+//! transactions, the order is the same and every batch durable by itself: a claim with a lease stands in for the
+//! lock. Whatever ends a load early closes the connection and waits until it is gone, so that nothing of it can become
+//! durable later.
 
 use std::cmp::Ordering;
 use std::panic::AssertUnwindSafe;
@@ -13,17 +15,20 @@ use futures_util::FutureExt;
 use crate::context::Context;
 use crate::database::CLOSE_TIMEOUT_MS;
 use crate::error::{Class, Error, Result};
-use crate::ledger::{Claim, Held, Ledger, Line};
+use crate::ledger::{Claim, LEASED_STATEMENT_MS, Lease, Line};
 use crate::object::body::{ObjectBody, current_version};
 use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET};
 use crate::plan::{Destination, Plan, Route};
 use crate::reject::Rejects;
 use crate::report::{Report, Status};
+use crate::table::TableName;
 
+mod fence;
 mod intake;
 mod stream;
 
-use stream::Stream;
+use fence::Fence;
+use stream::{Flow, Stream};
 
 /// Further attempts after a Transient error, inside one invocation.
 const RETRY_MAX: u32 = 3;
@@ -43,6 +48,10 @@ const EXIT_MARGIN_MAX_MS: u64 = 5_000;
 const ANSWER_MARGIN_MS: u64 = 100;
 /// A certificate that ends sooner is worth a warning.
 const CERTIFICATE_WARNING_DAYS: i64 = 30;
+
+/// How a hint begins that holds where an object's rows appear together, and what it says elsewhere.
+const ALL_OR_NOTHING: &str = "nothing was loaded:";
+const PART: &str = "a part of the rows was written:";
 
 /// What the door knows of this invocation.
 #[derive(Clone, Copy, Default)]
@@ -92,7 +101,9 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
     let started_at = jiff::Timestamp::now();
     let mut report = Report::new(request, started_at);
     report.warnings.clone_from(&context.warnings);
-    let mut trace = Trace { version: request.version.clone(), ..Trace::default() };
+    let owner = owner(invocation, started_at);
+    let started_ms = started_at.as_millisecond();
+    let mut trace = Trace { version: request.version.clone(), owner, started_ms, ..Trace::default() };
 
     let mut work = Work { invocation, report: &mut report, trace: &mut trace };
     let loading = attempts(context, &mut work, request).boxed();
@@ -109,14 +120,19 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
     }
     report.duration_ms = elapsed_ms(started);
     if !trace.is_recorded && !trace.is_shut_out && !request.dry_run {
-        let line =
-            HistoryLine { request, invocation, trace: &trace, started_ms: started_at.as_millisecond() };
+        let line = HistoryLine { request, invocation, trace: &trace };
         if let Err(error) = line.write(context, &report).await {
             context.discard_within(invocation.close_limit()).await;
             report.warnings.push(format!("the ledger could not be written: {error}"));
         }
     }
     report
+}
+
+/// A name that no other load has: on Lambda a retry carries the request id of the first try.
+fn owner(invocation: &Invocation<'_>, started_at: jiff::Timestamp) -> String {
+    let own = std::process::id();
+    format!("{}-{own}-{:x}", invocation.request_id.unwrap_or("cli"), started_at.as_nanosecond())
 }
 
 /// What a load was told, and what it tells.
@@ -131,6 +147,11 @@ struct Work<'a> {
 #[derive(Default)]
 struct Trace {
     version: ObjectVersion,
+    started_ms: i64,
+    /// In whose name claims are made.
+    owner: String,
+    /// A claim that stands until somebody gives it back, and on what.
+    lease: Option<(TableName, Lease)>,
     plan_hash: Option<String>,
     is_recorded: bool,
     /// The database refused us; asking again, for the ledger, might lock the account.
@@ -213,16 +234,16 @@ async fn otherwise_decoded(context: &Context, request: &Request) -> Option<Reque
 
 /// The attempt, cut off in time for a clean exit.
 async fn bounded(context: &mut Context, work: &mut Work<'_>, request: &Request) -> Result<()> {
-    let remaining = work.invocation.remaining();
-    let attempt = attempt(context, work, request).boxed();
-    match remaining {
-        None => attempt.await,
-        Some(left) => tokio::time::timeout(left, attempt).await.unwrap_or_else(|_| {
-            Err(Error::transient("load the object: the invocation's time is up")
-                .with_code("Deadline")
-                .with_hint("nothing was written: raise the function's timeout (at most 900 s) or memory, or split the object"))
-        }),
-    }
+    let Some(left) = work.invocation.remaining() else {
+        return attempt(context, work, request).boxed().await;
+    };
+    let attempted = tokio::time::timeout(left, attempt(context, work, request).boxed()).await;
+    attempted.unwrap_or_else(|_| {
+        let state = if work.report.is_partial { PART } else { "nothing was written:" };
+        Err(Error::transient("load the object: the invocation's time is up").with_code("Deadline").with_hint(
+            format!("{state} raise the function's timeout (at most 900 s) or memory, or split the object"),
+        ))
+    })
 }
 
 async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) -> Result<()> {
@@ -260,18 +281,24 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
         return dry_run(context, work, request, &plan).await;
     }
     let Some(ledger) = context.ledger.clone() else {
-        begin(context, work.invocation).await?;
+        begin(context, work.invocation, false).await?;
         return transfer(context, work, None, request, &plan).await;
     };
     let clock = Instant::now();
-    begin(context, work.invocation).await?;
+    begin(context, work.invocation, true).await?;
     let session = session_of(context)?;
-    let claim = ledger.claim(session, request, &plan.table.name, &plan.hash).await?;
+    let wait = Duration::from_millis(CLAIM_WAIT_MS);
+    let name = &plan.table.name;
+    let claim = ledger.claim(session, request, name, &plan.hash, &work.trace.owner, wait).await?;
     work.report.phases.claim_ms = elapsed_ms(clock);
     match claim {
-        Claim::Fresh(held) => transfer(context, work, Some((&ledger, held)), request, &plan).await,
+        Claim::Fresh(held) => {
+            work.trace.lease = held.lease.clone().map(|lease| (name.clone(), lease));
+            let fence = Fence::new(ledger, request, name, held);
+            transfer(context, work, Some(fence), request, &plan).await
+        }
         Claim::AlreadyLoaded { must_raise } => {
-            if must_raise && ledger.raise(session, request, &plan.table.name, &request.version).await? {
+            if must_raise && ledger.raise(session, request, name, &request.version, None).await? {
                 session.commit().await?;
             } else {
                 session.rollback().await?;
@@ -315,15 +342,20 @@ async fn plan(context: &mut Context, route: std::sync::Arc<Route>) -> Result<Pla
     Plan::new(route, table)
 }
 
-async fn begin(context: &mut Context, invocation: &Invocation<'_>) -> Result<()> {
-    session_of(context)?.begin(invocation.statement_ms(), CLAIM_WAIT_MS).await
+/// Under a lease no statement may outlast it.
+async fn begin(context: &mut Context, invocation: &Invocation<'_>, is_claimed: bool) -> Result<()> {
+    let session = session_of(context)?;
+    let statement_ms = invocation.statement_ms();
+    let is_leased = is_claimed && session.dialect().is_hologres();
+    let statement_ms = if is_leased { statement_ms.min(LEASED_STATEMENT_MS) } else { statement_ms };
+    session.begin(statement_ms, CLAIM_WAIT_MS).await
 }
 
 /// Reads the object into the table and commits.
 async fn transfer(
     context: &mut Context,
     work: &mut Work<'_>,
-    fence: Option<(&Ledger, Held)>,
+    mut fence: Option<Fence<'_>>,
     request: &Request,
     plan: &Plan,
 ) -> Result<()> {
@@ -334,7 +366,7 @@ async fn transfer(
     work.trace.is_consumed = request.object.bucket == STDIN_BUCKET;
     // A file's time of change orders nothing: backups and copies keep theirs.
     let is_timed = request.object.is_s3() && !request.force;
-    let order = fence.as_ref().filter(|_| is_timed).and_then(|(_, held)| held.compare(&body.version));
+    let order = fence.as_ref().filter(|_| is_timed).and_then(|fence| fence.held.compare(&body.version));
     let is_passed = match order {
         Some(Ordering::Less) => true,
         // S3 tells whole seconds; of two versions in one second the one that is there now is the newer.
@@ -346,24 +378,32 @@ async fn transfer(
         work.report.end(Status::Superseded, "a version that was modified later has been loaded");
         return Ok(());
     }
-    session_of(context)?.set_lock_timeout(LOCK_WAIT_MS.min(work.invocation.statement_ms())).await?;
+    let session = session_of(context)?;
+    session.set_lock_timeout(LOCK_WAIT_MS.min(work.invocation.statement_ms())).await?;
+    let dialect = session.dialect();
 
-    let mut stream = Stream::new(plan, &context.planner, body);
-    let streamed = stream.run(session_of(context)?, work.invocation, work.report).await;
-    let streamed = streamed.and_then(|()| stream.verdict());
+    let mut stream = Stream::new(plan, &context.planner, body, dialect);
+    let streamed = stream.run(context, work.invocation, fence.as_mut(), work.report).await;
     stream.count(work.report);
+    if matches!(streamed, Ok(Flow::Overtaken)) {
+        work.trace.lease = None;
+        work.report.end(Status::Superseded, "a newer version was claimed meanwhile");
+        return Ok(());
+    }
     if let Err(error) = streamed {
         if error.class() == Class::Input {
             keep_rejects(context, request, stream.rejects(), work.report, work.trace).await;
         }
-        return Err(error);
+        return Err(if work.report.is_partial { error.with_other_hint(ALL_OR_NOTHING, PART) } else { error });
     }
     let clock = Instant::now();
     if let Some(place) = &context.rejects {
         work.report.rejects =
             stream.rejects().write(place, context.aws.as_ref(), &request.object, &work.trace.version).await?;
     }
-    commit(context, work, fence.map(|(ledger, _)| ledger), request, plan).await?;
+    // From here on the rows of a copy are there.
+    stream.finish(session_of(context)?).await?;
+    commit(context, work, fence.as_ref(), request, plan).await?;
     work.report.phases.finish_ms = elapsed_ms(clock);
     Ok(())
 }
@@ -382,26 +422,32 @@ async fn is_current(context: &Context, request: &Request, version: &ObjectVersio
 async fn commit(
     context: &mut Context,
     work: &mut Work<'_>,
-    ledger: Option<&Ledger>,
+    fence: Option<&Fence<'_>>,
     request: &Request,
     plan: &Plan,
 ) -> Result<()> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     work.report.lag_ms = request.event_time_ms.map(|put_ms| now_ms.saturating_sub(put_ms).max(0));
     let session = session_of(context)?;
-    if let Some(ledger) = ledger {
-        if !ledger.raise(session, request, &plan.table.name, &work.trace.version).await? {
+    if let Some(fence) = fence {
+        let lease = fence.held.lease.as_ref();
+        let (ledger, table) = (&fence.ledger, &plan.table.name);
+        let is_raised = ledger.raise(session, request, table, &work.trace.version, lease).await?;
+        work.trace.lease = None;
+        if !is_raised {
             session.rollback().await?;
-            work.report.reset_counts();
+            if !work.report.is_partial {
+                work.report.reset_counts();
+            }
             work.report.end(Status::Superseded, "a newer version was loaded meanwhile");
             return Ok(());
         }
-        let started: jiff::Timestamp = work
-            .report
-            .started_at
-            .parse()
-            .map_err(|source| Error::bug("read our own clock").with_source(source))?;
-        work.report.duration_ms = u64::try_from(now_ms.saturating_sub(started.as_millisecond())).unwrap_or(0);
+        if session.dialect().is_hologres() {
+            // The rows are there and the fence says so; the line that is still to be written follows below.
+            work.report.status = Status::Loaded;
+            return Ok(());
+        }
+        work.report.duration_ms = u64::try_from(now_ms.saturating_sub(work.trace.started_ms)).unwrap_or(0);
         let line = Line {
             report: work.report,
             status_name: Status::Loaded.name(),
@@ -409,7 +455,7 @@ async fn commit(
             plan_hash: work.trace.plan_hash.as_deref(),
             request_id: work.invocation.request_id,
             event_time_ms: request.event_time_ms,
-            started_ms: started.as_millisecond(),
+            started_ms: work.trace.started_ms,
         };
         ledger.record(session, &line).await?;
     }
@@ -425,10 +471,11 @@ async fn commit(
 async fn dry_run(context: &mut Context, work: &mut Work<'_>, request: &Request, plan: &Plan) -> Result<()> {
     let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
     note_version(&body, work.report, work.trace);
-    let mut stream = Stream::new(plan, &context.planner, body);
-    let streamed = stream.run_dry(work.invocation, work.report).await;
+    let dialect = session_of(context)?.dialect();
+    let mut stream = Stream::new(plan, &context.planner, body, dialect);
+    let streamed = stream.run_dry(&context.refusals, work.invocation, work.report).await;
     stream.count(work.report);
-    streamed.and_then(|()| stream.verdict())?;
+    streamed?;
     work.report.end(Status::Skipped, "dry run: nothing was written");
     Ok(())
 }
@@ -496,7 +543,6 @@ struct HistoryLine<'a> {
     request: &'a Request,
     invocation: &'a Invocation<'a>,
     trace: &'a Trace,
-    started_ms: i64,
 }
 
 impl HistoryLine<'_> {
@@ -509,10 +555,13 @@ impl HistoryLine<'_> {
             plan_hash: self.trace.plan_hash.as_deref(),
             request_id: self.invocation.request_id,
             event_time_ms: self.request.event_time_ms,
-            started_ms: self.started_ms,
+            started_ms: self.trace.started_ms,
         };
         let work = async {
             let session = context.session().await?;
+            if let Some((table, lease)) = &self.trace.lease {
+                ledger.release(session, self.request, table, lease).await?;
+            }
             ledger.record(session, &line).await
         };
         tokio::time::timeout(self.invocation.exit_limit(), work)

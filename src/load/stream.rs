@@ -2,52 +2,69 @@
 
 use std::time::Instant;
 
+use super::fence::Fence;
 use super::intake::{Intake, Pause};
 use super::{Invocation, elapsed_ms};
-use crate::database::Session;
-use crate::error::Result;
+use crate::context::Context;
+use crate::database::{Dialect, Session};
+use crate::error::{Class, Error, Result};
 use crate::object::body::ObjectBody;
-use crate::plan::{Plan, Planner};
+use crate::plan::{Layout, Plan, Planner};
 use crate::reject::Rejects;
 use crate::report::Report;
-use crate::sink::{Batch, Sink, Written};
+use crate::settings::{WriteMode, WritePath};
+use crate::sink::{Batch, Durability, Outcome, Refusals, Sink, Written};
 
 pub(super) struct Stream<'a> {
     plan: &'a Plan,
     body: ObjectBody,
     intake: Intake<'a>,
+    dialect: Dialect,
+    sink: Option<Sink>,
     is_at_end: bool,
 }
 
+/// How far the object was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// To its end.
+    Done,
+    /// Until another load had raised the claim.
+    Overtaken,
+}
+
 impl<'a> Stream<'a> {
-    pub(super) fn new(plan: &'a Plan, planner: &Planner, body: ObjectBody) -> Self {
-        let intake = Intake::new(plan, planner.zone(), planner.limits());
-        Self { plan, body, intake, is_at_end: false }
+    pub(super) fn new(plan: &'a Plan, planner: &Planner, body: ObjectBody, dialect: Dialect) -> Self {
+        let intake = Intake::new(plan, planner.zone(), planner.limits(), dialect);
+        Self { plan, body, intake, dialect, sink: None, is_at_end: false }
     }
 
     /// Reads to the end and writes every batch.
     pub(super) async fn run(
         &mut self,
-        session: &mut Session,
+        context: &mut Context,
         invocation: &Invocation<'_>,
+        mut fence: Option<&mut Fence<'_>>,
         report: &mut Report,
-    ) -> Result<()> {
+    ) -> Result<Flow> {
         let mut full = Batch::default();
         let mut next = Batch::default();
         let clock = Instant::now();
         fill(&mut self.body, &mut self.intake, &mut self.is_at_end, &mut full).await?;
         report.phases.read_ms = elapsed_ms(clock);
-        let Some(layout) = self.intake.layout() else {
+        let Some(layout) = self.intake.layout().cloned() else {
             report.warnings.push("the object is empty: there was nothing to load".to_owned());
-            return Ok(());
+            return Ok(Flow::Done);
         };
-        let mut sink = Sink::new(self.plan, layout);
-        report.write_path = Some(sink.path());
+        let sink = Sink::new(self.plan, &layout, self.dialect, &context.refusals)?;
+        let way = Way { plan: self.plan, layout: &layout, dialect: self.dialect, invocation };
+        way.announce(&sink, context, report).await?;
+        let sink = self.sink.insert(sink);
         while !full.is_empty() {
             let clock = Instant::now();
             let refused_max = self.intake.rejects_left();
             let writing = async {
-                let written = sink.write(session, &mut full, refused_max).await;
+                let written = way.write(context, sink, &mut full, refused_max, &mut fence, report).await;
                 (written, elapsed_ms(clock))
             };
             let reading = async {
@@ -58,7 +75,7 @@ impl<'a> Stream<'a> {
             let ((written, write_ms), (filled, read_ms)) = tokio::join!(biased; writing, reading);
             report.phases.write_ms += write_ms;
             report.phases.read_ms += read_ms;
-            let written = written?;
+            let Some(written) = written? else { return Ok(Flow::Overtaken) };
             count(report, &written);
             for refused in &written.refused {
                 self.intake.refuse(&full, refused)?;
@@ -73,17 +90,48 @@ impl<'a> Stream<'a> {
         if self.intake.row_count == 0 {
             report.warnings.push("the object holds a header and no rows".to_owned());
         }
-        Ok(())
+        report.warnings.extend(self.intake.warning());
+        self.intake.verdict()?;
+        let holds_connection = sink.holds_connection();
+        if let Some(fence) = fence.filter(|fence| holds_connection && fence.is_old())
+            && !fence.keep(context, true).await?
+        {
+            return Ok(Flow::Overtaken);
+        }
+        Ok(Flow::Done)
+    }
+
+    /// Makes rows visible that are not yet.
+    pub(super) async fn finish(&mut self, session: &mut Session) -> Result<()> {
+        let Some(sink) = &mut self.sink else { return Ok(()) };
+        let finished = sink.finish(session).await;
+        finished.map_err(|error| {
+            let repeats = self.plan.route.mode == WriteMode::Insert && sink.path() == WritePath::BulkCopy;
+            if repeats && error.class() == Class::Transient {
+                // As a content error it is repeated to whoever delivers the object again, and nothing is loaded twice.
+                return Error::input(
+                    "the connection broke as the copy ended: it is not known whether its rows are there",
+                )
+                .with_hint("look into the table; if they are not, load again with --force (`force: true`)");
+            }
+            error
+        })
     }
 
     /// Reads to the end and writes nothing.
-    pub(super) async fn run_dry(&mut self, invocation: &Invocation<'_>, report: &mut Report) -> Result<()> {
+    pub(super) async fn run_dry(
+        &mut self,
+        refusals: &Refusals,
+        invocation: &Invocation<'_>,
+        report: &mut Report,
+    ) -> Result<()> {
         let mut batch = Batch::default();
         while !self.is_at_end {
             fill(&mut self.body, &mut self.intake, &mut self.is_at_end, &mut batch).await?;
             if let Some(layout) = self.intake.layout() {
-                let sink = Sink::new(self.plan, layout);
-                report.write_path = Some(sink.path());
+                let sink = Sink::new(self.plan, layout, self.dialect, refusals)?;
+                report.write_path = Some(sink.path().name());
+                report.atomic = sink.is_atomic();
                 report.duplicate_count += sink.settle(&mut batch);
             }
             if let Some(progress) = invocation.progress {
@@ -91,11 +139,7 @@ impl<'a> Stream<'a> {
             }
             batch.clear();
         }
-        Ok(())
-    }
-
-    /// Bad rows beyond what is put up with, seen from the end.
-    pub(super) fn verdict(&self) -> Result<()> {
+        report.warnings.extend(self.intake.warning());
         self.intake.verdict()
     }
 
@@ -109,6 +153,66 @@ impl<'a> Stream<'a> {
 
     pub(super) fn rejects(&self) -> &Rejects {
         &self.intake.rejects
+    }
+}
+
+/// What stays the same while batches are written.
+struct Way<'a> {
+    plan: &'a Plan,
+    layout: &'a Layout,
+    dialect: Dialect,
+    invocation: &'a Invocation<'a>,
+}
+
+impl Way<'_> {
+    /// Says which path is taken. One copy of the whole object may run as long as there is time.
+    async fn announce(&self, sink: &Sink, context: &mut Context, report: &mut Report) -> Result<()> {
+        report.write_path = Some(sink.path().name());
+        report.atomic = sink.is_atomic();
+        if sink.path() == WritePath::BulkCopy {
+            context.standing_session()?.limit_statements(self.invocation.statement_ms()).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a batch, over the next path where the server does not have this one; none when the claim is lost.
+    async fn write(
+        &self,
+        context: &mut Context,
+        sink: &mut Sink,
+        batch: &mut Batch,
+        refused_max: u64,
+        fence: &mut Option<&mut Fence<'_>>,
+        report: &mut Report,
+    ) -> Result<Option<Written>> {
+        if let Some(fence) = fence
+            && fence.is_old()
+            && !fence.keep(context, sink.holds_connection()).await?
+        {
+            return Ok(None);
+        }
+        let written = loop {
+            let refused = match sink.write(context.standing_session()?, batch, refused_max).await? {
+                Outcome::Written(written) => break written,
+                Outcome::PathRefused(refused) => refused,
+            };
+            let path = sink.path();
+            tracing::warn!(path = path.name(), error = %refused, "write path refused, taking the next");
+            context.refusals.note(&self.plan.table.name, self.dialect, path, refused.message());
+            *sink = Sink::new(self.plan, self.layout, self.dialect, &context.refusals)?;
+            context.renew_session().await?;
+            super::begin(context, self.invocation, fence.is_some()).await?;
+            self.announce(sink, context, report).await?;
+        };
+        if written.durability == Durability::Durable {
+            report.is_partial = true;
+            if let Some(fence) = fence
+                && !fence.keep(context, false).await?
+            {
+                return Ok(None);
+            }
+        }
+        Ok(Some(written))
     }
 }
 

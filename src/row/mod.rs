@@ -8,7 +8,8 @@
 //!
 //! - Nothing is changed in silence: no value is trimmed, rounded, cut short or replaced. A text that is not wholly a
 //!   value of its column's type is refused, so that what the server gets is what it stores. Floats alone take the
-//!   nearest value that their type has, which is what floats are.
+//!   nearest value that their type has, which is what floats are; and moments lose the digits that Hologres does not
+//!   keep, which is counted.
 //! - A reason never holds the value.
 //! - A refused row leaves no bytes behind.
 //! - Equal keys have equal bytes, so that duplicates can be told without knowing types: for this alone the sign of a
@@ -26,6 +27,8 @@ mod text;
 mod time;
 mod zone;
 
+use std::cell::Cell;
+
 use jiff::tz::TimeZone;
 
 use crate::decode::Record;
@@ -40,7 +43,21 @@ pub struct Rules {
     pub null_string: Vec<u8>,
     /// What local times in `timestamptz` columns are local to.
     pub zone: TimeZone,
+    /// How finely the server keeps a `timestamptz`.
+    pub moments: Moments,
 }
+
+/// The resolution of `timestamptz`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moments {
+    /// PostgreSQL's.
+    #[default]
+    Microseconds,
+    /// Hologres's: finer digits are cut off here and counted, so that what is sent is what is stored.
+    Milliseconds,
+}
+
+const MICROS_PER_MILLISECOND: i64 = 1_000;
 
 /// One value to write: which column, from which field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +76,8 @@ pub struct Slot {
 pub struct Encoder {
     null_string: Vec<u8>,
     zones: Zones,
+    moments: Moments,
+    cut_count: Cell<u64>,
     slots: Vec<Slot>,
     key_slot_count: usize,
     field_count: usize,
@@ -70,8 +89,9 @@ impl Encoder {
         let key_slot_count = slots.iter().take_while(|slot| slot.is_key).count();
         debug_assert!(slots[key_slot_count..].iter().all(|slot| !slot.is_key), "key columns come first");
         debug_assert!(slots.iter().all(|slot| slot.field < field_count), "a slot's field is in the record");
-        let Rules { null_string, zone } = rules;
-        Self { null_string, zones: Zones::new(zone), slots, key_slot_count, field_count }
+        let Rules { null_string, zone, moments } = rules;
+        let zones = Zones::new(zone);
+        Self { null_string, zones, moments, cut_count: Cell::new(0), slots, key_slot_count, field_count }
     }
 
     /// Appends the row to `out` and answers how many of its bytes, from the first, are the key.
@@ -84,7 +104,25 @@ impl Encoder {
 
     /// Whether `record` would be accepted.
     pub fn types_cleanly(&self, record: &Record<'_>) -> bool {
-        self.encode(record, &mut Vec::new()).is_ok()
+        let cut_count = self.cut_count.get();
+        let is_clean = self.encode(record, &mut Vec::new()).is_ok();
+        self.cut_count.set(cut_count);
+        is_clean
+    }
+
+    /// How many values lost digits that the server does not keep.
+    pub fn cut_count(&self) -> u64 {
+        self.cut_count.get()
+    }
+
+    fn moment(&self, micros: i64) -> i64 {
+        let finer = micros.rem_euclid(MICROS_PER_MILLISECOND);
+        let is_infinite = matches!(micros, i64::MIN | i64::MAX);
+        if self.moments == Moments::Microseconds || finer == 0 || is_infinite {
+            return micros;
+        }
+        self.cut_count.set(self.cut_count.get() + 1);
+        micros - finer
     }
 
     fn append_row(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<usize, Refusal> {
@@ -132,7 +170,8 @@ impl Encoder {
             Kind::Time { digits } => append_fixed(time::time(text, digits)?.to_be_bytes(), out),
             Kind::Timestamp { digits } => append_fixed(time::timestamp(text, digits)?.to_be_bytes(), out),
             Kind::Timestamptz { digits } => {
-                append_fixed(time::timestamptz(text, digits, &self.zones)?.to_be_bytes(), out);
+                let micros = time::timestamptz(text, digits, &self.zones)?;
+                append_fixed(self.moment(micros).to_be_bytes(), out);
             }
             Kind::Uuid => append_fixed(scalar::uuid(text)?, out),
             Kind::Bytea => text::append_bytea(text, out)?,

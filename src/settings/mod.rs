@@ -114,6 +114,48 @@ impl WriteMode {
     }
 }
 
+/// How rows get into the table. Reports name the path that was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WritePath {
+    /// Hologres: `COPY … (STREAM_MODE TRUE, FORMAT binary, ON_CONFLICT …)`, one for each settled batch; row locks.
+    FixedCopy,
+    /// Hologres: one `COPY … (FORMAT csv)` for the whole object; atomic, locks the table.
+    BulkCopy,
+    /// `INSERT … SELECT unnest($1::T[]), …`, whole columns bound as arrays.
+    Unnest,
+    /// `INSERT … VALUES ($1, …), …`, every value bound by itself.
+    Values,
+    /// The same, one row in each statement.
+    SingleRow,
+}
+
+impl WritePath {
+    /// All of them, fastest first.
+    pub const ALL: [Self; 5] = [Self::FixedCopy, Self::BulkCopy, Self::Unnest, Self::Values, Self::SingleRow];
+
+    /// The word in settings and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FixedCopy => "fixed_copy",
+            Self::BulkCopy => "bulk_copy",
+            Self::Unnest => "unnest",
+            Self::Values => "values",
+            Self::SingleRow => "single_row",
+        }
+    }
+}
+
+/// What becomes of a row whose partition does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartitionRule {
+    /// The object fails with the statement that helps.
+    #[default]
+    Require,
+    /// The partition is created.
+    Create,
+}
+
 /// How many bad rows an object may have.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -197,6 +239,8 @@ pub struct WriteSettings {
     pub atomic: Option<bool>,
     /// `auto`, or a write path by name.
     pub path: Option<String>,
+    /// Missing partitions.
+    pub partitions: PartitionRule,
 }
 
 /// Which objects go into which table, and how.

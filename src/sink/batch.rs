@@ -74,6 +74,34 @@ impl Batch {
         Some((one, self.raw.get(one.raw_start..end)?))
     }
 
+    /// The encoded fields of row `row`, one after the other.
+    pub(super) fn encoded(&self, row: u32) -> &[u8] {
+        let row = row as usize;
+        let end = self.rows.get(row + 1).map_or(self.bytes.len(), |next| next.start);
+        self.rows.get(row).and_then(|one| self.bytes.get(one.start..end)).unwrap_or_default()
+    }
+
+    /// The fields of row `row`; none is NULL.
+    pub(super) fn fields(&self, row: u32) -> impl Iterator<Item = Option<&[u8]>> {
+        let mut rest = self.encoded(row);
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+            let (field, after) = after.split_at_checked(length.unwrap_or(0))?;
+            rest = after;
+            Some(length.map(|_| field))
+        })
+    }
+
+    /// Appends the rows in `order` as binary COPY has them: a count of fields before each.
+    pub(super) fn append_tuples(&self, order: &[u32], column_count: i16, out: &mut Vec<u8>) {
+        out.reserve(self.bytes.len() + order.len() * 2);
+        for row in order {
+            out.extend_from_slice(&column_count.to_be_bytes());
+            out.extend_from_slice(self.encoded(*row));
+        }
+    }
+
     /// Forgets all rows, keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

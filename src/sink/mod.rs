@@ -1,19 +1,33 @@
 //! The write paths: batches in, what is durable out.
 //!
-//! The path that is legal everywhere is one prepared statement for each batch,
-//! `INSERT … SELECT unnest($1::T[]), … ON CONFLICT (key) DO UPDATE SET c = excluded.c`, with casts that are
-//! exactly the columns' types. A statement never holds a key twice and holds its rows in key order, so that
-//! loads of overlapping keys meet in the same order and do not deadlock within a statement.
+//! [`WritePath`] says which there are, `path` which one a server and a table allow. Whatever the path, a statement never
+//! holds a key twice and holds its rows in key order, so that loads of overlapping keys meet in the same order and do not
+//! deadlock within a statement. What a server refuses is found by halving, always on an INSERT: a COPY does not say
+//! which row it was.
 
-use crate::database::{Arrays, Counts, Failure, Session};
-use crate::error::Result;
+use bytes::Bytes;
+
+use crate::database::{Arrays, CopyIn, Counts, Dialect, Failure, Fields, Session};
+use crate::error::{Class, Error, Result};
 use crate::plan::{Layout, Plan};
+use crate::settings::{WriteMode, WritePath};
+use crate::table::Kind;
 
 mod batch;
+mod csv;
+mod partition;
+mod path;
 mod sql;
 
+use batch::Settlement;
 pub use batch::{Batch, BatchRow};
+use partition::Partitions;
+pub use path::Refusals;
 use sql::Statement;
+
+/// Head of a binary COPY: signature, flags, length of an extension. Like holo-client, no trailer is sent: the end of the
+/// copy is the end of the rows.
+const BINARY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// What has become of a batch that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,29 +64,89 @@ pub struct Written {
     pub refused: Vec<Refused>,
 }
 
+/// How a batch ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is written.
+    Written(Written),
+    /// The server does not have this path for this table: the batch goes over another one, on a new connection.
+    PathRefused(Error),
+}
+
 /// A write path, made for one plan and layout.
 pub struct Sink {
-    statement: Statement,
-    arrays: Vec<Vec<u8>>,
+    path: WritePath,
+    dialect: Dialect,
+    settlement: Settlement,
+    /// The INSERT of an INSERT path; of a COPY path the one that finds bad rows.
+    insert: Insert,
+    copy: Option<Copy>,
+    partitions: Option<Partitions>,
     order: Vec<u32>,
 }
 
+struct Insert {
+    statement: Statement,
+    arrays: Vec<Vec<u8>>,
+    texts: Vec<(usize, String)>,
+}
+
+struct Copy {
+    sql: String,
+    column_count: i16,
+    kinds: Vec<Kind>,
+    mode: WriteMode,
+    /// A copy that takes all batches, once it has begun.
+    open: Option<CopyIn>,
+}
+
 impl Sink {
-    /// The path for this plan: today the one that is legal everywhere.
-    pub fn new(plan: &Plan, layout: &Layout) -> Self {
-        let statement = Statement::new(plan, layout);
-        let arrays = vec![Vec::new(); layout.slots.len()];
-        Self { statement, arrays, order: Vec::new() }
+    /// The path for this plan.
+    ///
+    /// # Errors
+    /// `Config` when no path fits, or not the one that was asked for.
+    pub fn new(plan: &Plan, layout: &Layout, dialect: Dialect, refusals: &Refusals) -> Result<Self> {
+        let path = path::choose(plan, layout, dialect, refusals)?;
+        let is_copy = matches!(path, WritePath::FixedCopy | WritePath::BulkCopy);
+        let insert_path = if is_copy { path::insert_beside(plan, layout, dialect) } else { path };
+        let kinds = layout.slots.iter().filter_map(|slot| plan.table.columns.get(slot.column));
+        let copy = is_copy.then(|| Copy {
+            sql: sql::copy(plan, layout, path),
+            column_count: i16::try_from(layout.slots.len()).unwrap_or(i16::MAX),
+            kinds: kinds.map(|column| column.kind).collect(),
+            mode: plan.route.mode,
+            open: None,
+        });
+        let statement = Statement::new(plan, layout, dialect, insert_path);
+        Ok(Self {
+            path,
+            dialect,
+            settlement: sql::settlement(plan.route.mode),
+            insert: Insert { statement, arrays: vec![Vec::new(); layout.slots.len()], texts: Vec::new() },
+            copy,
+            partitions: Partitions::new(plan, layout),
+            order: Vec::new(),
+        })
     }
 
-    /// The name of the path, as reports have it.
-    pub fn path(&self) -> &'static str {
-        "unnest"
+    /// The path, as reports name it.
+    pub fn path(&self) -> WritePath {
+        self.path
+    }
+
+    /// Whether the rows of all batches appear together.
+    pub fn is_atomic(&self) -> bool {
+        self.dialect == Dialect::PostgreSql || self.path == WritePath::BulkCopy
+    }
+
+    /// Whether the connection is taken up by a copy until [`Sink::finish`].
+    pub fn holds_connection(&self) -> bool {
+        self.copy.as_ref().is_some_and(|copy| copy.open.is_some())
     }
 
     /// Decides which rows of a batch would be written; answers how many give way to another.
     pub fn settle(&self, batch: &mut Batch) -> u64 {
-        batch.settle(self.statement.settlement())
+        batch.settle(self.settlement)
     }
 
     /// Writes a batch; rows that the server refuses are found by bisection and left out.
@@ -86,41 +160,153 @@ impl Sink {
         session: &mut Session,
         batch: &mut Batch,
         refused_max: u64,
-    ) -> Result<Written> {
-        let durability = if session.is_in_transaction() { Durability::Accepted } else { Durability::Durable };
-        let duplicates = batch.settle(self.statement.settlement());
+    ) -> Result<Outcome> {
+        let duplicates = batch.settle(self.settlement);
+        let is_pending = session.is_in_transaction() || self.path == WritePath::BulkCopy;
         let mut written = Written {
-            durability,
+            durability: if is_pending { Durability::Accepted } else { Durability::Durable },
             counts: Counts { written: 0, inserted: Some(0) },
             unchanged: 0,
             duplicates,
             refused: Vec::new(),
         };
         if batch.is_empty() {
-            return Ok(written);
+            return Ok(Outcome::Written(written));
         }
-        self.order.clear();
-        self.order.extend_from_slice(batch.settled());
-        match self.send(session, batch).await {
-            Ok(counts) => written.count(counts, batch.settled().len()),
-            Err(failure) if failure.is_row_fault => {
-                self.bisect(session, batch, refused_max, failure, &mut written).await?;
+        if let Some(partitions) = &mut self.partitions {
+            partitions.provide(session, batch, batch.settled()).await?;
+        }
+        let refused = match self.path {
+            WritePath::FixedCopy => self.stream(session, batch, refused_max, &mut written).await?,
+            WritePath::BulkCopy => self.append(session, batch, &mut written).await?,
+            WritePath::Unnest | WritePath::Values | WritePath::SingleRow => {
+                self.insert(session, batch, refused_max, &mut written).await?
             }
-            Err(failure) => return Err(failure.error),
+        };
+        if let Some(refused) = refused {
+            return Ok(Outcome::PathRefused(refused));
         }
         written.refused.sort_unstable_by_key(|refused| refused.row);
-        Ok(written)
+        Ok(Outcome::Written(written))
     }
 
-    /// Sends the rows in `self.order` as one statement.
-    async fn send(&mut self, session: &mut Session, batch: &Batch) -> std::result::Result<Counts, Failure> {
-        batch.fill_arrays(&self.order, self.statement.types(), &mut self.arrays);
-        let arrays = Arrays { types: self.statement.types(), values: &self.arrays };
-        session.write(self.statement.sql(), &arrays, self.statement.tally()).await
+    /// Ends a copy that takes all batches; after this its rows are there.
+    ///
+    /// # Errors
+    /// The server's verdict, which may be about any of the rows.
+    pub async fn finish(&mut self, session: &mut Session) -> Result<()> {
+        let Some(open) = self.copy.as_mut().and_then(|copy| copy.open.take()) else { return Ok(()) };
+        let done = open.finish().await;
+        session.note_copy(done.as_ref().err());
+        done.map_err(|failure| {
+            if !failure.is_row_fault {
+                return failure.error;
+            }
+            failure.error.with_hint(
+                "the server does not say which row of a COPY it refuses; load without `atomic: true` to have the row found and rejected",
+            )
+        })
     }
 
-    /// Halves what was refused until each bad row stands alone. Halves are taken in file order: keys that differ
-    /// in bytes and are equal to the server then still end with the later row.
+    /// One streamed copy for the batch; where a row is to blame, the same rows once more by INSERT, which finds it.
+    async fn stream(
+        &mut self,
+        session: &mut Session,
+        batch: &Batch,
+        refused_max: u64,
+        written: &mut Written,
+    ) -> Result<Option<Error>> {
+        let Some(copy) = &self.copy else { return Err(Error::bug("copy rows without a statement")) };
+        let mut tuples = BINARY_HEAD.to_vec();
+        batch.append_tuples(batch.settled(), copy.column_count, &mut tuples);
+        let mut stream = match session.copy_in(&copy.sql).await {
+            Ok(stream) => stream,
+            Err(failure) if refuses_path(&failure, true) => return Ok(Some(failure.error)),
+            Err(failure) => return Err(failure.error),
+        };
+        let sent = stream.send(Bytes::from(tuples)).await;
+        let done = match sent {
+            Ok(()) => stream.finish().await,
+            Err(failure) => Err(failure),
+        };
+        session.note_copy(done.as_ref().err());
+        match done {
+            Ok(()) => {
+                let rows = batch.settled().len();
+                written.count(Counts { written: rows as u64, inserted: None }, rows);
+                Ok(None)
+            }
+            Err(failure) if failure.is_row_fault => self.insert(session, batch, refused_max, written).await,
+            Err(failure) if refuses_path(&failure, false) => Ok(Some(failure.error)),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    /// Adds the batch to the one copy of the object.
+    async fn append(
+        &mut self,
+        session: &mut Session,
+        batch: &Batch,
+        written: &mut Written,
+    ) -> Result<Option<Error>> {
+        let Some(copy) = &mut self.copy else { return Err(Error::bug("copy rows without a statement")) };
+        if copy.open.is_none() {
+            for setting in copy_settings(copy.mode) {
+                session.try_setting(setting).await?;
+            }
+            match session.copy_in(&copy.sql).await {
+                Ok(open) => copy.open = Some(open),
+                Err(failure) if refuses_path(&failure, true) => return Ok(Some(failure.error)),
+                Err(failure) => return Err(failure.error),
+            }
+        }
+        let mut text = Vec::with_capacity(batch.byte_count());
+        for row in batch.settled() {
+            csv::append_row(&copy.kinds, batch.fields(*row), &mut text);
+        }
+        let Some(open) = &mut copy.open else { return Err(Error::bug("keep the copy")) };
+        open.send(Bytes::from(text)).await?;
+        let rows = batch.settled().len();
+        written.count(Counts { written: rows as u64, inserted: None }, rows);
+        Ok(None)
+    }
+
+    /// Statement after statement; what is refused is halved.
+    async fn insert(
+        &mut self,
+        session: &mut Session,
+        batch: &Batch,
+        refused_max: u64,
+        written: &mut Written,
+    ) -> Result<Option<Error>> {
+        let mut rest = batch.settled();
+        while !rest.is_empty() {
+            let (rows, after) = rest.split_at(self.insert.statement.rows_of(rest.len()).max(1));
+            rest = after;
+            self.order.clear();
+            self.order.extend_from_slice(rows);
+            let refused = match self.insert.send(session, batch, &self.order).await {
+                Ok(counts) => {
+                    written.count(counts, rows.len());
+                    None
+                }
+                Err(failure) if failure.is_row_fault => {
+                    self.bisect(session, batch, refused_max, failure, written).await?
+                }
+                Err(failure) if self.dialect.is_hologres() && refuses_path(&failure, false) => {
+                    Some(failure.error)
+                }
+                Err(failure) => return Err(failure.error),
+            };
+            if refused.is_some() || written.refused.len() as u64 > refused_max {
+                return Ok(refused);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Halves what was refused, the rows in `self.order`, until each bad row stands alone. Halves are taken in file
+    /// order: keys that differ in bytes and are equal to the server then still end with the later row.
     async fn bisect(
         &mut self,
         session: &mut Session,
@@ -128,8 +314,8 @@ impl Sink {
         refused_max: u64,
         failure: Failure,
         written: &mut Written,
-    ) -> Result<()> {
-        let mut all = batch.settled().to_vec();
+    ) -> Result<Option<Error>> {
+        let mut all = self.order.clone();
         all.sort_unstable();
         // A stack of row ranges still to be written, first on top; ranges that failed carry why.
         let mut pending = vec![(all, Some(failure))];
@@ -140,7 +326,7 @@ impl Sink {
                     self.order.clear();
                     self.order.extend_from_slice(&rows);
                     batch.sort_by_key(&mut self.order);
-                    match self.send(session, batch).await {
+                    match self.insert.send(session, batch, &self.order).await {
                         Ok(counts) => {
                             written.count(counts, rows.len());
                             continue;
@@ -153,7 +339,7 @@ impl Sink {
             if let [row] = rows[..] {
                 written.refuse(row, failure);
                 if written.refused.len() as u64 > refused_max {
-                    return Ok(());
+                    return Ok(None);
                 }
                 // The row it had displaced may be good.
                 if let Some(displaced) = batch.displaced_by(row) {
@@ -166,7 +352,35 @@ impl Sink {
                 pending.push((first.to_vec(), None));
             }
         }
-        Ok(())
+        Ok(None)
+    }
+}
+
+impl Insert {
+    /// Sends rows as one statement; as many as [`Statement::rows_of`] says, or half of that, and half again.
+    async fn send(
+        &mut self,
+        session: &mut Session,
+        batch: &Batch,
+        rows: &[u32],
+    ) -> std::result::Result<Counts, Failure> {
+        let at = self.texts.iter().position(|(row_count, _)| *row_count == rows.len());
+        // The text of whole columns is the same for any number of rows.
+        let at = if self.statement.array_types().is_some() { self.texts.first().map(|_| 0) } else { at };
+        let at = at.unwrap_or_else(|| {
+            self.texts.push((rows.len(), self.statement.text(rows.len())));
+            self.texts.len() - 1
+        });
+        let (_, sql) = &self.texts[at];
+        let tally = self.statement.tally();
+        if let Some(types) = self.statement.array_types() {
+            batch.fill_arrays(rows, types, &mut self.arrays);
+            let arrays = Arrays { types, values: &self.arrays, rows: rows.len() };
+            return session.write(sql, &arrays, tally).await;
+        }
+        let encoded: Vec<&[u8]> = rows.iter().map(|row| batch.encoded(*row)).collect();
+        let fields = Fields { types: self.statement.value_types(), rows: &encoded };
+        session.write_fields(sql, &fields, tally).await
     }
 }
 
@@ -182,4 +396,31 @@ impl Written {
         let server_text = failure.server_text.unwrap_or_else(|| failure.error.message());
         self.refused.push(Refused { row: row as usize, code, server_text });
     }
+}
+
+/// What bulk COPY needs to settle rows of equal keys, within the copy and with the table (Spark connector,
+/// `CopyContext`). Older servers do not know them, and need not.
+fn copy_settings(mode: WriteMode) -> &'static [&'static str] {
+    match mode {
+        WriteMode::Insert => &[],
+        WriteMode::Ignore => &[
+            "SET hg_experimental_copy_enable_on_conflict = on",
+            "SET hg_experimental_affect_row_multiple_times_keep_first = on",
+        ],
+        WriteMode::Upsert | WriteMode::Replace => &[
+            "SET hg_experimental_copy_enable_on_conflict = on",
+            "SET hg_experimental_affect_row_multiple_times_keep_last = on",
+        ],
+    }
+}
+
+/// Whether an error says that the path is not to be had, and not that something passing or the rows are to blame.
+/// Before a copy has begun that is any refusal: nobody has said how Hologres answers to COPY in the extended protocol.
+fn refuses_path(failure: &Failure, is_before_start: bool) -> bool {
+    if failure.steps_down() {
+        return true;
+    }
+    let is_refusal = failure.server_text.is_some();
+    let is_passing = failure.error.class() == Class::Transient && !failure.is_internal();
+    is_before_start && is_refusal && !is_passing && failure.error.class() != Class::Access
 }

@@ -1,0 +1,332 @@
+//! The claim where rows have no transactions: Hologres.
+//!
+//! A claim is one text that only grows, `sequencer!attempt`, raised by an upsert that carries its own condition and
+//! read back: counts of affected rows may be off, and RETURNING needs V3.2. Whoever finds its own claim in the row
+//! has it. Beside it stands a lease, at most 60 s of the server's clock, renewed after each batch that is durable: while
+//! it lasts nobody else writes rows of this object, also not a newer version whose claim is higher already; it waits.
+//! A worker that has died blocks nobody for longer.
+//!
+//! Every statement has the shape of a Fixed Plan (Hologres help, "Accelerate SQL execution with Fixed Plan"): values
+//! bound one by one, `c = excluded.c`, a condition on one column.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Claim, Held, Ledger, decide};
+use crate::database::{Parameter, Row, Session, Type};
+use crate::error::{Error, Result};
+use crate::object::{ObjectVersion, Request, Sequencer};
+use crate::table::TableName;
+
+/// How long a claim holds without being renewed.
+const LEASE_MS: u64 = 60_000;
+/// What is left of a lease when a statement begins under it must outlast the statement and the error of the clocks.
+pub const LEASED_STATEMENT_MS: u64 = 45_000;
+/// A lease older than this is renewed before the next statement.
+const RENEW_AFTER_MS: u64 = 10_000;
+/// Between two looks at a claim that another load holds.
+const LOOK_PAUSE_MS: u64 = 250;
+/// Tries to raise a claim that others keep raising.
+const RAISE_TRIES_MAX: u32 = 8;
+/// Sequencers are filled up to this many digits, so that claims compare the same under every collation.
+const SEQUENCER_DIGITS: usize = 64;
+
+/// A claim that was read back as our own.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    claim: String,
+    renewed_at: Instant,
+    /// The newest sequencer that was loaded before: it never goes back, whatever is loaded by force.
+    loaded: Option<String>,
+}
+
+/// The fence row, named.
+struct Place<'a> {
+    ledger: &'a Ledger,
+    bucket: &'a str,
+    key: &'a str,
+    table: String,
+}
+
+impl Ledger {
+    /// Claims the object or says why not; waits at most `wait` for another load of the same version.
+    pub(super) async fn lease(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &TableName,
+        plan_hash: &str,
+        owner: &str,
+        wait: Duration,
+    ) -> Result<Claim> {
+        let place = Place::new(self, request, table);
+        let own = padded(request.sequencer.as_ref().map_or("", Sequencer::as_str));
+        let give_up_at = Instant::now() + wait;
+        for _ in 0..RAISE_TRIES_MAX {
+            let row = place.look(session).await?;
+            let mut must_raise = false;
+            if let Some(row) = row.as_ref().filter(|_| !request.force) {
+                match decide(row, request) {
+                    Some(Claim::AlreadyLoaded { must_raise: true }) => must_raise = true,
+                    Some(decided) => return Ok(decided),
+                    None => {}
+                }
+                if request.sequencer.is_some() && claimed(row).0 > own {
+                    return Ok(Claim::Superseded("a newer version is being loaded".to_owned()));
+                }
+            }
+            if !request.force
+                && !request.is_manual
+                && let Some(error) = self.failed_before(session, request, table, plan_hash).await?
+            {
+                return Ok(Claim::Failed(error));
+            }
+            let (sequencer, attempt) = row.as_ref().map(claimed).unwrap_or_default();
+            // Another load of the same version; a newer one need not wait before it raises the claim.
+            if let Some(row) = &row
+                && (own <= sequencer)
+                && is_leased(row, session, owner)
+            {
+                if Instant::now() >= give_up_at {
+                    return Err(busy());
+                }
+                tokio::time::sleep(Duration::from_millis(LOOK_PAUSE_MS)).await;
+                continue;
+            }
+            let claim = format!("{}!{:010}", own.clone().max(sequencer), attempt + 1);
+            let found = place.raise(session, &claim, owner).await?;
+            if found.get::<_, Option<&str>>("claim") != Some(claim.as_str()) || !is_owned(&found, owner) {
+                continue;
+            }
+            // A lease of an attempt of our own ended with it.
+            if !row.as_ref().is_some_and(|row| is_owned(row, owner)) {
+                place.wait_for_lease(session, &found).await?;
+            }
+            if !place.renew(session, &claim).await? {
+                continue;
+            }
+            let lease = Lease { claim, renewed_at: Instant::now(), loaded: found.get("sequencer") };
+            if must_raise {
+                self.raise_leased(session, request, table, &request.version, &lease).await?;
+                return Ok(Claim::AlreadyLoaded { must_raise: false });
+            }
+            return Ok(Claim::Fresh(Held {
+                read_ms: found.get("last_modified_ms"),
+                read_etag: found.get("etag"),
+                is_ordered: request.sequencer.is_some() && found.get::<_, bool>("is_sequenced"),
+                lease: Some(lease),
+            }));
+        }
+        Err(busy())
+    }
+
+    /// Prolongs the lease where it has grown old, and looks whether the claim still stands; false when another load
+    /// has raised it.
+    pub async fn keep(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &TableName,
+        lease: &mut Lease,
+    ) -> Result<bool> {
+        let is_kept = Place::new(self, request, table).renew(session, &lease.claim).await?;
+        if is_kept {
+            lease.renewed_at = Instant::now();
+        }
+        Ok(is_kept)
+    }
+
+    /// Gives the object free for the next load, without anything being loaded.
+    pub async fn release(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &TableName,
+        lease: &Lease,
+    ) -> Result<()> {
+        Place::new(self, request, table).lease_until(session, &lease.claim, None).await.map(drop)
+    }
+
+    /// The fence learns what was read, and the lease ends; false when another load has raised the claim.
+    pub(super) async fn raise_leased(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &TableName,
+        read: &ObjectVersion,
+        lease: &Lease,
+    ) -> Result<bool> {
+        let place = Place::new(self, request, table);
+        let own = request.sequencer.as_ref().map(Sequencer::as_str);
+        let is_sequenced = own.is_some();
+        let sequencer = own.max(lease.loaded.as_deref());
+        let now = session.server_now();
+        let none: Option<SystemTime> = None;
+        let mut columns = vec!["etag", "is_sequenced", "lease_until", "loaded_at"];
+        let mut values: Vec<Parameter<'_>> = vec![
+            (&read.etag, Type::TEXT),
+            (&is_sequenced, Type::BOOL),
+            (&none, Type::TIMESTAMPTZ),
+            (&now, Type::TIMESTAMPTZ),
+        ];
+        // What is not known now stays as it was.
+        let known: [(&'static str, bool, Parameter<'_>); 3] = [
+            ("sequencer", sequencer.is_some(), (&sequencer, Type::TEXT)),
+            ("version_id", read.version_id.is_some(), (&read.version_id, Type::TEXT)),
+            ("last_modified_ms", read.last_modified_ms.is_some(), (&read.last_modified_ms, Type::INT8)),
+        ];
+        for (column, is_known, value) in known {
+            if is_known {
+                columns.push(column);
+                values.push(value);
+            }
+        }
+        place.change(session, &lease.claim, &columns, &values, "raise the fence").await
+    }
+}
+
+impl Lease {
+    /// Whether it must be renewed before anything else is written under it.
+    pub fn is_old(&self) -> bool {
+        self.renewed_at.elapsed() >= Duration::from_millis(RENEW_AFTER_MS)
+    }
+}
+
+impl<'a> Place<'a> {
+    fn new(ledger: &'a Ledger, request: &'a Request, table: &TableName) -> Self {
+        Self { ledger, bucket: &request.object.bucket, key: &request.object.key, table: table.to_string() }
+    }
+
+    fn look_sql(&self) -> String {
+        format!(
+            "SELECT sequencer, version_id, etag, last_modified_ms, is_sequenced, loaded_at IS NOT NULL AS is_loaded, \
+             claim, owner, lease_until FROM {} WHERE bucket = $1 AND object_key = $2 AND table_name = $3",
+            self.ledger.fence.quoted()
+        )
+    }
+
+    fn named(&self) -> [Parameter<'_>; 3] {
+        [(&self.bucket, Type::TEXT), (&self.key, Type::TEXT), (&self.table, Type::TEXT)]
+    }
+
+    async fn look(&self, session: &mut Session) -> Result<Option<Row>> {
+        let rows = session.query(&self.look_sql(), &self.named(), "look at the fence").await?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Raises the claim, unless it is as high already, and answers the row as it is then. The lease stays: it is that of
+    /// whoever may still be writing.
+    async fn raise(&self, session: &mut Session, claim: &str, owner: &str) -> Result<Row> {
+        let sql = format!(
+            "INSERT INTO {} AS held (bucket, object_key, table_name, is_sequenced, claim, owner, claimed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (bucket, object_key, table_name) \
+             DO UPDATE SET claim = excluded.claim, owner = excluded.owner, claimed_at = excluded.claimed_at \
+             WHERE held.claim < excluded.claim",
+            self.ledger.fence.quoted()
+        );
+        let now = session.server_now();
+        let [bucket, key, table] = self.named();
+        let values: [Parameter<'_>; 7] = [
+            bucket,
+            key,
+            table,
+            (&false, Type::BOOL),
+            (&claim, Type::TEXT),
+            (&owner, Type::TEXT),
+            (&now, Type::TIMESTAMPTZ),
+        ];
+        let look = self.look_sql();
+        let rows = session.query_after((&sql, &values), (&look, &self.named()), "claim the object").await?;
+        rows.into_iter().next().ok_or_else(|| Error::transient("claim the object: the claim is not there"))
+    }
+
+    /// Waits until the lease that was found has ended. Its holder cannot prolong it any more.
+    async fn wait_for_lease(&self, session: &mut Session, found: &Row) -> Result<()> {
+        let until: Option<SystemTime> = found.get("lease_until");
+        let left = until.and_then(|until| until.duration_since(session.server_now()).ok());
+        let Some(left) = left else { return Ok(()) };
+        tracing::info!(key = self.key, wait_ms = left.as_millis(), "waiting for an older load to end");
+        // What is there is bounded: a lease never lasted longer.
+        tokio::time::sleep(left.min(Duration::from_millis(LEASE_MS))).await;
+        Ok(())
+    }
+
+    async fn renew(&self, session: &mut Session, claim: &str) -> Result<bool> {
+        let until = session.server_now() + Duration::from_millis(LEASE_MS);
+        self.lease_until(session, claim, Some(until)).await
+    }
+
+    async fn lease_until(
+        &self,
+        session: &mut Session,
+        claim: &str,
+        until: Option<SystemTime>,
+    ) -> Result<bool> {
+        let values: [Parameter<'_>; 1] = [(&until, Type::TIMESTAMPTZ)];
+        self.change(session, claim, &["lease_until"], &values, "renew the claim").await
+    }
+
+    /// Sets columns of the row as long as the claim is the given one; answers whether it is.
+    async fn change(
+        &self,
+        session: &mut Session,
+        claim: &str,
+        columns: &[&str],
+        values: &[Parameter<'_>],
+        action: &str,
+    ) -> Result<bool> {
+        // The row is there; what an insert would say of the rest serves the columns that may not be NULL.
+        let is_sequenced_set = columns.contains(&"is_sequenced");
+        let mut names = vec!["bucket", "object_key", "table_name", "claim"];
+        let mut all: Vec<Parameter<'_>> = self.named().into_iter().collect();
+        all.push((&claim, Type::TEXT));
+        if !is_sequenced_set {
+            names.push("is_sequenced");
+            all.push((&false, Type::BOOL));
+        }
+        names.extend(columns);
+        all.extend(values.iter().map(|(value, one)| (*value, one.clone())));
+        let places: Vec<String> = (1..=names.len()).map(|at| format!("${at}")).collect();
+        let set: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+        let sql = format!(
+            "INSERT INTO {} AS held ({}) VALUES ({}) ON CONFLICT (bucket, object_key, table_name) \
+             DO UPDATE SET {} WHERE held.claim = excluded.claim",
+            self.ledger.fence.quoted(),
+            names.join(", "),
+            places.join(", "),
+            set.join(", ")
+        );
+        let look = self.look_sql();
+        let rows = session.query_after((&sql, &all), (&look, &self.named()), action).await?;
+        let found = rows.first().and_then(|row| row.get::<_, Option<String>>("claim"));
+        Ok(found.as_deref() == Some(claim))
+    }
+}
+
+/// Sequencer and attempt of the row's claim.
+fn claimed(row: &Row) -> (String, u64) {
+    let claim: Option<String> = row.get("claim");
+    let parts = claim.as_deref().and_then(|claim| claim.split_once('!'));
+    parts.map_or_else(Default::default, |(sequencer, attempt)| {
+        (sequencer.to_owned(), attempt.parse().unwrap_or(0))
+    })
+}
+
+fn is_leased(row: &Row, session: &Session, owner: &str) -> bool {
+    let until: Option<SystemTime> = row.get("lease_until");
+    !is_owned(row, owner) && until.is_some_and(|until| until > session.server_now())
+}
+
+fn is_owned(row: &Row, owner: &str) -> bool {
+    row.get::<_, Option<&str>>("owner") == Some(owner)
+}
+
+/// Zeros at the end mean nothing in a sequencer.
+fn padded(sequencer: &str) -> String {
+    format!("{sequencer:0<SEQUENCER_DIGITS$}")
+}
+
+fn busy() -> Error {
+    Error::transient("claim the object: another load of it is at work")
+        .with_code("Busy")
+        .with_hint("try again when it is done; a load that was killed frees its object after 60 s")
+}

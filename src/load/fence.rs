@@ -1,0 +1,34 @@
+//! The claim of a load that is at work, and what keeps it.
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::ledger::{Held, Ledger};
+use crate::object::Request;
+use crate::table::TableName;
+
+/// What this load holds, and where.
+pub(super) struct Fence<'a> {
+    pub(super) ledger: Ledger,
+    pub(super) held: Held,
+    request: &'a Request,
+    table: TableName,
+}
+
+impl<'a> Fence<'a> {
+    pub(super) fn new(ledger: Ledger, request: &'a Request, table: &TableName, held: Held) -> Self {
+        Self { ledger, held, request, table: table.clone() }
+    }
+
+    /// Whether the claim must be renewed before anything more is written. A transaction's lock needs nothing.
+    pub(super) fn is_old(&self) -> bool {
+        self.held.lease.as_ref().is_some_and(|lease| lease.is_old())
+    }
+
+    /// Renews the claim; false when another load has raised it. Where a copy takes up the connection, another one is
+    /// opened for this.
+    pub(super) async fn keep(&mut self, context: &mut Context, is_taken: bool) -> Result<bool> {
+        let Some(lease) = &mut self.held.lease else { return Ok(true) };
+        let session = if is_taken { context.side_session().await? } else { context.standing_session()? };
+        self.ledger.keep(session, self.request, &self.table, lease).await
+    }
+}
