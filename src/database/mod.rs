@@ -21,7 +21,7 @@ mod policy;
 mod statement;
 mod tls;
 
-pub use policy::Failure;
+pub use policy::{Failure, Kind};
 pub use statement::{ArrayType, Arrays, Counts, Tally};
 
 /// A row of a ledger query.
