@@ -154,9 +154,9 @@ mod tests {
         }
     }
 
-    /// 2024-02-29T16:30:00Z, which is March in UTC+8.
+    /// It is March in UTC+8 by then.
     fn leap_day() -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_709_224_200)
+        "2024-02-29T16:30:00Z".parse::<jiff::Timestamp>().expect("a time").into()
     }
 
     /// Made by `hmac` and `hashlib` of Python, the first one by `openssl dgst` as well.
