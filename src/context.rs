@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::object::ObjectRef;
 use crate::plan::{Limits, Planner};
 use crate::reject::Place;
-use crate::settings::{Environment, PasswordSource, Settings, Target};
+use crate::settings::{Environment, LoginMode, PasswordSource, Settings, Target};
 use crate::sink::Refusals;
 
 /// A CA file is a few certificates.
@@ -96,6 +96,7 @@ impl Context {
             }
             PasswordSource::Given(_) | PasswordSource::None => None,
         };
+        server.check_login()?;
         Ok(Self {
             planner,
             aws,
@@ -177,21 +178,48 @@ impl Context {
     }
 
     async fn open(&mut self) -> Result<Session> {
-        let refused = match Session::open(&self.server).await {
+        let refused = match self.log_in().await {
             Ok(session) => return Ok(session),
             Err(error) => error,
         };
-        // Rotation: the secret may hold a newer password than the one that was refused.
-        let may_be_stale = matches!(refused.code(), Some("28P01" | "28000"));
-        let (Some(secret), Some(aws), true) = (&mut self.secret, &self.aws, may_be_stale) else {
-            return Err(refused);
-        };
-        if secret.read_at.elapsed() < Duration::from_millis(SECRET_AGE_MIN_MS) {
-            return Err(refused);
+        // Rotation: the secret may hold a newer password than the one that was refused. Accounts are locked after a
+        // few refusals, so the same password is not shown again.
+        if refused.is_refused_login() && self.reread_secret().await? {
+            return self.log_in().await;
         }
+        Err(refused)
+    }
+
+    /// Whether the secret says something new.
+    async fn reread_secret(&mut self) -> Result<bool> {
+        let (Some(secret), Some(aws)) = (&mut self.secret, &self.aws) else { return Ok(false) };
+        if secret.read_at.elapsed() < Duration::from_millis(SECRET_AGE_MIN_MS) {
+            return Ok(false);
+        }
+        let before = (self.server.user.clone(), self.server.password.clone());
         read_secret(aws, &secret.id, &mut self.server).await?;
         secret.read_at = Instant::now();
-        Session::open(&self.server).await
+        Ok(before != (self.server.user.clone(), self.server.password.clone()))
+    }
+
+    /// One login; with `auto` the first refusal of AKv4 is followed by a plain one, once in the process's life.
+    async fn log_in(&mut self) -> Result<Session> {
+        let opened = Session::open(&self.server).await;
+        if !self.server.may_fall_back() {
+            return opened;
+        }
+        match opened {
+            Ok(session) => {
+                self.server.login = LoginMode::Akv4;
+                Ok(session)
+            }
+            Err(refused) if refused.is_refused_login() => {
+                tracing::warn!(error = %refused, "AKv4 login refused, plain login from now on");
+                self.server.login = LoginMode::Plain;
+                Session::open(&self.server).await
+            }
+            Err(other) => Err(other),
+        }
     }
 }
 
@@ -219,6 +247,8 @@ fn server(target: &Target) -> Result<Server> {
         database: target.database.clone(),
         user: target.user.clone(),
         password,
+        login: target.login,
+        region: target.region.clone(),
         tls: target.tls,
         ca_pem: target.ca.as_deref().map(ca_pem).transpose()?,
         timezone: target.timezone.clone(),

@@ -65,6 +65,20 @@ impl fmt::Display for Class {
     }
 }
 
+/// Further attempts after a Transient error, inside one invocation, where it says no other number.
+pub const RETRY_MAX_DEFAULT: u32 = 3;
+/// The pause before the first of them, where it says no other.
+pub const RETRY_PAUSE_DEFAULT_MS: u64 = 200;
+
+/// What may help when the same thing is tried again.
+#[derive(Clone, Copy, Default)]
+struct Advice {
+    retries: Option<(u32, u64)>,
+    wants_smaller_batch: bool,
+    is_stale_table: bool,
+    is_refused_login: bool,
+}
+
 /// A classed error with its whole chain of causes and a hint.
 pub struct Error(Box<Inner>);
 
@@ -73,6 +87,7 @@ struct Inner {
     code: Option<Cow<'static, str>>,
     action: String,
     hint: Option<String>,
+    advice: Advice,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -82,7 +97,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error of `class`; `action` is an imperative fragment such as ``open `s3://b/k` `` or a plain statement of what is wrong.
     pub fn new(class: Class, action: impl Into<String>) -> Self {
-        Self(Box::new(Inner { class, code: None, action: action.into(), hint: None, source: None }))
+        let advice = Advice::default();
+        Self(Box::new(Inner { class, code: None, action: action.into(), hint: None, advice, source: None }))
     }
 
     /// Something that may go away by itself.
@@ -147,13 +163,43 @@ impl Error {
         self
     }
 
-    /// Wraps this error in what was being attempted; class, code and hint stay.
+    /// Says how often the same thing is worth trying again inside one invocation, and the first pause before it.
+    #[must_use]
+    pub fn with_retries(mut self, max: u32, pause_ms: u64) -> Self {
+        self.0.advice.retries = Some((max, pause_ms));
+        self
+    }
+
+    /// Fewer rows at once may get through.
+    #[must_use]
+    pub fn with_smaller_batch(mut self) -> Self {
+        self.0.advice.wants_smaller_batch = true;
+        self
+    }
+
+    /// What is known of the table is out of date.
+    #[must_use]
+    pub fn with_stale_table(mut self) -> Self {
+        self.0.advice.is_stale_table = true;
+        self
+    }
+
+    /// User and password were refused.
+    #[must_use]
+    pub fn with_refused_login(mut self) -> Self {
+        self.0.advice.is_refused_login = true;
+        self
+    }
+
+    /// Wraps this error in what was being attempted; class, code, hint and what may help stay.
     #[must_use]
     pub fn context(self, action: impl Into<String>) -> Self {
         let class = self.0.class;
         let code = self.0.code.clone();
         let hint = self.0.hint.clone();
-        Self(Box::new(Inner { class, code, action: action.into(), hint, source: Some(Box::new(self)) }))
+        let advice = self.0.advice;
+        let source = Some(Box::new(self).into());
+        Self(Box::new(Inner { class, code, action: action.into(), hint, advice, source }))
     }
 
     /// The class.
@@ -169,6 +215,32 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// Further attempts that are worth it inside one invocation.
+    pub fn retry_max(&self) -> u32 {
+        let default = if self.0.class == Class::Transient { RETRY_MAX_DEFAULT } else { 0 };
+        self.0.advice.retries.map_or(default, |(max, _)| max)
+    }
+
+    /// The pause before the first of them; each further one doubles it.
+    pub fn retry_pause_ms(&self) -> u64 {
+        self.0.advice.retries.map_or(RETRY_PAUSE_DEFAULT_MS, |(_, pause_ms)| pause_ms)
+    }
+
+    /// Whether fewer rows at once may get through.
+    pub fn wants_smaller_batch(&self) -> bool {
+        self.0.advice.wants_smaller_batch
+    }
+
+    /// Whether what is known of the table is out of date.
+    pub fn is_stale_table(&self) -> bool {
+        self.0.advice.is_stale_table
+    }
+
+    /// Whether user and password were refused.
+    pub fn is_refused_login(&self) -> bool {
+        self.0.advice.is_refused_login
     }
 
     /// The outermost fragment alone, without its causes.
@@ -259,6 +331,18 @@ mod tests {
         assert_eq!(error.to_string(), "load `s3://b/k`: read the body: connection reset");
         assert_eq!(error.hint(), Some("try again"));
         assert_eq!(error.class(), Class::Transient);
+    }
+
+    #[test]
+    fn what_may_help_stays_in_every_wrapping() {
+        let plain = Error::transient("read the body");
+        assert_eq!((plain.retry_max(), plain.retry_pause_ms()), (RETRY_MAX_DEFAULT, RETRY_PAUSE_DEFAULT_MS));
+        assert_eq!(Error::config("no host").retry_max(), 0);
+        let error = Error::transient("write").with_retries(1, 50).with_smaller_batch().with_stale_table();
+        let error = error.with_refused_login().context("load").reclassed(Class::Config).context("again");
+        assert_eq!((error.retry_max(), error.retry_pause_ms()), (1, 50));
+        assert!(error.wants_smaller_batch() && error.is_stale_table() && error.is_refused_login());
+        assert!(!plain.wants_smaller_batch() && !plain.is_stale_table() && !plain.is_refused_login());
     }
 
     #[test]

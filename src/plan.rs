@@ -57,6 +57,19 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// The same with batches a quarter as large, so many times over; never less than a row.
+    #[must_use]
+    pub fn with_smaller_batches(self, times: u32) -> Self {
+        let divisor = 4_usize.saturating_pow(times);
+        Self {
+            batch_bytes_max: (self.batch_bytes_max / divisor).max(1),
+            batch_rows_max: (self.batch_rows_max / divisor).max(1),
+            ..self
+        }
+    }
+}
+
 /// Every route, compiled and checked.
 #[derive(Debug)]
 pub struct Planner {

@@ -12,6 +12,8 @@ mod content;
 mod harness;
 #[path = "load/hazards.rs"]
 mod hazards;
+#[path = "load/login.rs"]
+mod login;
 #[path = "load/modes.rs"]
 mod modes;
 #[path = "load/rejects.rs"]

@@ -52,6 +52,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["database"]),
     ("native_tls", &["database"]),
     ("x509_parser", &["database"]),
+    ("hmac", &["database"]),
+    ("base64", &["database"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("globset", &["plan"]),

@@ -13,19 +13,20 @@ use tokio_postgres::config::{Config, SslMode};
 use tokio_postgres::{CancelToken, Client, NoTls, SimpleQueryMessage};
 
 use crate::error::{Error, Result};
-use crate::settings::{Secret, TlsMode};
+use crate::settings::{LoginMode, Secret, TlsMode};
 use crate::table::{Table, TableName};
 
 mod catalog;
 mod copy;
 mod dialect;
+mod login;
 mod policy;
 mod statement;
 mod tls;
 
 pub use copy::{COPY_CHUNK_BYTES, CopyIn};
 pub use dialect::{Dialect, Version};
-pub use policy::Failure;
+pub use policy::{Failure, Kind as FailureKind};
 pub use statement::{ArrayType, Arrays, Counts, Fields, Tally};
 
 /// A row of a ledger query.
@@ -63,6 +64,10 @@ pub struct Server {
     pub user: String,
     /// Password.
     pub password: Option<Secret>,
+    /// How user and password are shown.
+    pub login: LoginMode,
+    /// The instance's region, where the host name does not tell it.
+    pub region: Option<String>,
     /// Protection of the connection.
     pub tls: TlsMode,
     /// The only CA to trust, PEM.
@@ -99,21 +104,23 @@ impl Session {
     /// # Errors
     /// `Transient` when nobody answers, `Access` for certificates and logins, `Config` for a CA that is none.
     pub async fn open(server: &Server) -> Result<Self> {
+        let shown = login::credentials(server, SystemTime::now())?;
         let mut config = Config::new();
         config
             .host(&server.host)
             .port(server.port)
             .dbname(&server.database)
-            .user(&server.user)
+            .user(&shown.user)
             .application_name("holoload")
             .connect_timeout(Duration::from_millis(CONNECT_TIMEOUT_MS))
             .keepalives(true)
             .keepalives_idle(Duration::from_millis(KEEPALIVE_IDLE_MS))
             .tcp_user_timeout(Duration::from_millis(UNACKNOWLEDGED_MAX_MS));
-        if let Some(password) = &server.password {
+        if let Some(password) = &shown.password {
             config.password(password.reveal());
         }
-        let mut session = Self::connect(server, &config).await?;
+        let connected = Self::connect(server, &config).await;
+        let mut session = connected.map_err(|error| login::explained(server, error))?;
         session.prepare_session(server).await?;
         Ok(session)
     }

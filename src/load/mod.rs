@@ -30,10 +30,6 @@ mod stream;
 use fence::Fence;
 use stream::{Flow, Stream};
 
-/// Further attempts after a Transient error, inside one invocation.
-const RETRY_MAX: u32 = 3;
-/// The first pause before such an attempt, doubled each time, with up to half of it added at random.
-const RETRY_PAUSE_MS: u64 = 200;
 /// How long a claim waits for another load of the same object; small objects are done by then.
 const CLAIM_WAIT_MS: u64 = 5_000;
 /// How long a statement waits for rows that another load has locked.
@@ -160,6 +156,8 @@ struct Trace {
     is_consumed: bool,
     /// COMMIT is on its way: from here on only the ledger knows.
     is_committing: bool,
+    /// How often the server could not do with batches as large as they were.
+    shrunk: u32,
 }
 
 async fn attempts(context: &mut Context, work: &mut Work<'_>, request: &Request) -> Result<()> {
@@ -204,22 +202,26 @@ async fn attempts(context: &mut Context, work: &mut Work<'_>, request: &Request)
                 "the connection broke at COMMIT: look into the table whether the rows are there",
             ));
         }
-        let pause = retry_pause(retried);
+        let pause = retry_pause(retried, error.retry_pause_ms());
         let has_time = work.invocation.remaining().is_none_or(|left| left > pause * 2);
-        if is_late || retried >= RETRY_MAX || !has_time {
+        // A table that is read anew deserves one attempt with what it is now.
+        let retry_max = error.retry_max().max(u32::from(is_stale));
+        if is_late || retried >= retry_max || !has_time {
             return Err(error);
         }
         tracing::warn!(error = %error, attempt = retried + 1, "load attempt failed, trying again");
         retried += 1;
+        work.trace.shrunk += u32::from(error.wants_smaller_batch());
         tokio::time::sleep(pause).await;
         work.report.reset_counts();
     }
 }
 
-/// SQLSTATEs of a table that is not as it was: no such column, table, cast, function or conflict target.
+/// SQLSTATEs of a table that is not as it was: no such column, table, cast, function or conflict target; or the server
+/// said so in words.
 fn is_stale(error: &Error) -> bool {
     let is_changed = matches!(error.code(), Some("42703" | "42P01" | "42804" | "42846" | "42883" | "42P10"));
-    is_changed && !error.action().starts_with("there is no table")
+    error.is_stale_table() || is_changed && !error.action().starts_with("there is no table")
 }
 
 /// The request under its other key, if exactly the version that was meant is there.
@@ -382,7 +384,8 @@ async fn transfer(
     session.set_lock_timeout(LOCK_WAIT_MS.min(work.invocation.statement_ms())).await?;
     let dialect = session.dialect();
 
-    let mut stream = Stream::new(plan, &context.planner, body, dialect);
+    let limits = context.planner.limits().with_smaller_batches(work.trace.shrunk);
+    let mut stream = Stream::new(plan, context.planner.zone(), limits, body, dialect);
     let streamed = stream.run(context, work.invocation, fence.as_mut(), work.report).await;
     stream.count(work.report);
     if matches!(streamed, Ok(Flow::Overtaken)) {
@@ -472,7 +475,8 @@ async fn dry_run(context: &mut Context, work: &mut Work<'_>, request: &Request, 
     let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
     note_version(&body, work.report, work.trace);
     let dialect = session_of(context)?.dialect();
-    let mut stream = Stream::new(plan, &context.planner, body, dialect);
+    let planner = &context.planner;
+    let mut stream = Stream::new(plan, planner.zone(), planner.limits(), body, dialect);
     let streamed = stream.run_dry(&context.refusals, work.invocation, work.report).await;
     stream.count(work.report);
     streamed?;
@@ -582,8 +586,9 @@ fn warn_of_certificate(not_after_ms: Option<i64>, report: &mut Report) {
     }
 }
 
-fn retry_pause(retried: u32) -> Duration {
-    let base_ms = RETRY_PAUSE_MS << retried.min(8);
+/// The error's pause, doubled each time, with up to half of it added at random.
+fn retry_pause(retried: u32, first_ms: u64) -> Duration {
+    let base_ms = first_ms << retried.min(8);
     // The clock's low digits are random enough to part two loads that collided.
     let noise = u64::from(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     Duration::from_millis(base_ms + noise % (base_ms / 2 + 1))

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::database::{Dialect, Session};
 use crate::error::{Class, Error, Result};
 use crate::object::body::ObjectBody;
-use crate::plan::{Layout, Plan, Planner};
+use crate::plan::{Layout, Limits, Plan};
 use crate::reject::Rejects;
 use crate::report::Report;
 use crate::settings::{WriteMode, WritePath};
@@ -34,8 +34,14 @@ pub(super) enum Flow {
 }
 
 impl<'a> Stream<'a> {
-    pub(super) fn new(plan: &'a Plan, planner: &Planner, body: ObjectBody, dialect: Dialect) -> Self {
-        let intake = Intake::new(plan, planner.zone(), planner.limits(), dialect);
+    pub(super) fn new(
+        plan: &'a Plan,
+        zone: &jiff::tz::TimeZone,
+        limits: Limits,
+        body: ObjectBody,
+        dialect: Dialect,
+    ) -> Self {
+        let intake = Intake::new(plan, zone, limits, dialect);
         Self { plan, body, intake, dialect, sink: None, is_at_end: false }
     }
 

@@ -14,6 +14,8 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("HOLOLOAD_USER", "target.user"),
     ("HOLOLOAD_PASSWORD", "target.password"),
     ("HOLOLOAD_SECRET", "target.secret"),
+    ("HOLOLOAD_LOGIN", "target.login"),
+    ("HOLOLOAD_REGION", "target.region"),
     ("HOLOLOAD_TLS", "target.tls"),
     ("HOLOLOAD_CA", "target.ca"),
     ("HOLOLOAD_TIMEZONE", "target.timezone"),

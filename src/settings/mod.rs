@@ -55,6 +55,19 @@ pub enum TlsMode {
     InsecurePlaintext,
 }
 
+/// How user and password are shown to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoginMode {
+    /// As they are.
+    #[default]
+    Plain,
+    /// An AccessKey by a password of the day that is made from it: the AccessKey Secret stays here.
+    Akv4,
+    /// AKv4; plain where the server does not take it.
+    Auto,
+}
+
 /// The database to load into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -68,6 +81,10 @@ pub struct Target {
     pub user: String,
     /// Where the password comes from.
     pub password: PasswordSource,
+    /// How both are shown to the server.
+    pub login: LoginMode,
+    /// Alibaba Cloud region of the instance, where the host name does not tell it.
+    pub region: Option<String>,
     /// Protection of the connection.
     pub tls: TlsMode,
     /// A PEM text, or the path of one.
@@ -345,6 +362,9 @@ struct TargetFile {
     password: Option<Secret>,
     secret: Option<String>,
     #[serde(default)]
+    login: LoginMode,
+    region: Option<String>,
+    #[serde(default)]
     tls: TlsMode,
     ca: Option<String>,
     timezone: Option<String>,
@@ -404,6 +424,8 @@ impl TargetFile {
             database: need(self.database, "database")?,
             user,
             password,
+            login: self.login,
+            region: self.region.filter(|region| !region.is_empty()),
             tls: self.tls,
             ca: self.ca.filter(|ca| !ca.is_empty()),
             timezone: self.timezone.unwrap_or_else(|| "UTC".to_owned()),

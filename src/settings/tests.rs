@@ -31,6 +31,21 @@ fn hologres_listens_on_80() {
 }
 
 #[test]
+fn the_login_is_plain_unless_something_else_is_said() {
+    let mut variables = environment(MINIMAL);
+    let target = |variables: &Environment| Settings::read(None, variables).map(|said| said.target);
+    let plain = target(&variables).expect("valid").expect("named");
+    assert_eq!((plain.login, plain.region), (LoginMode::Plain, None));
+    variables.set("HOLOLOAD_LOGIN", "akv4");
+    variables.set("HOLOLOAD_REGION", "ap-northeast-1");
+    let akv4 = target(&variables).expect("valid").expect("named");
+    assert_eq!((akv4.login, akv4.region.as_deref()), (LoginMode::Akv4, Some("ap-northeast-1")));
+    variables.set("HOLOLOAD_LOGIN", "akv5");
+    let error = target(&variables).expect_err("no such login");
+    assert_eq!(error.hint(), Some("did you mean `akv4`?"));
+}
+
+#[test]
 fn the_design_s_example_is_read() {
     let yaml = r#"
 target:

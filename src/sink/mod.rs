@@ -7,8 +7,8 @@
 
 use bytes::Bytes;
 
-use crate::database::{Arrays, CopyIn, Counts, Dialect, Failure, Fields, Session};
-use crate::error::{Class, Error, Result};
+use crate::database::{Arrays, CopyIn, Counts, Dialect, Failure, FailureKind, Fields, Session};
+use crate::error::{Error, Result};
 use crate::plan::{Layout, Plan};
 use crate::settings::{WriteMode, WritePath};
 use crate::table::Kind;
@@ -415,12 +415,17 @@ fn copy_settings(mode: WriteMode) -> &'static [&'static str] {
 }
 
 /// Whether an error says that the path is not to be had, and not that something passing or the rows are to blame.
-/// Before a copy has begun that is any refusal: nobody has said how Hologres answers to COPY in the extended protocol.
+/// Before a copy has begun that is any refusal of the statement itself: nobody has said how Hologres answers to COPY in
+/// the extended protocol.
 fn refuses_path(failure: &Failure, is_before_start: bool) -> bool {
-    if failure.steps_down() {
-        return true;
-    }
+    let is_about_statement = matches!(
+        failure.kind,
+        FailureKind::Internal
+            | FailureKind::Unknown
+            | FailureKind::LoaderBug
+            | FailureKind::Definition
+            | FailureKind::Row
+    );
     let is_refusal = failure.server_text.is_some();
-    let is_passing = failure.error.class() == Class::Transient && !failure.is_internal();
-    is_before_start && is_refusal && !is_passing && failure.error.class() != Class::Access
+    failure.steps_down() || is_before_start && is_refusal && is_about_statement
 }

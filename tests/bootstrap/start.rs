@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::http::HttpStub;
+use crate::support::akv4;
 use crate::support::runtime_api::RuntimeApi;
 use crate::world::{BOOTSTRAP, Failure, World, failure, orders, report};
 
@@ -89,11 +90,15 @@ fn end_sessions(world: &World, role: &str) {
 }
 
 fn with_secret(world: &World, endpoint: &str) -> RuntimeApi {
+    with_secret_and(world, endpoint, &[])
+}
+
+fn with_secret_and(world: &World, endpoint: &str, extra: &[(&str, &str)]) -> RuntimeApi {
     let environment = world.environment().into_iter();
     let environment = environment.filter(|(name, _)| name != "HOLOLOAD_PASSWORD" && name != "HOLOLOAD_USER");
     let arn = "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:holoload-AbCdEf";
     let secret = [("HOLOLOAD_SECRET", arn), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)];
-    let secret = secret.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let secret = secret.iter().chain(extra).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     RuntimeApi::start(BOOTSTRAP, environment.chain(secret))
 }
 
@@ -123,6 +128,45 @@ fn user_and_password_come_from_the_secret_and_follow_its_rotation() {
     assert_eq!(manager.calls().len(), 2, "and once more");
     let log = handler.log_text();
     assert!(!log.contains("before") && !log.contains("after"), "{log}");
+}
+
+/// The password of the day is made from whatever the secret holds by then.
+#[test]
+fn an_akv4_login_follows_the_rotation_of_its_secret() {
+    let world = World::new("secret_akv4");
+    let key_id = format!("LTAI{}", world.database.name);
+    let of_day = |secret: &str| akv4::password(secret, "ap-northeast-1", 0);
+    world.database.query(&format!(
+        "CREATE ROLE \"akv4${key_id}\" LOGIN IN ROLE app PASSWORD '{}'",
+        of_day("secret before")
+    ));
+    let secret = Arc::new(Mutex::new("secret before"));
+    let (held, user) = (Arc::clone(&secret), key_id.clone());
+    let manager = HttpStub::start(move |_, _| {
+        let secret = json!({"username": user, "password": *held.lock().expect("no panic")});
+        (200, json!({"ARN": "arn", "Name": "holoload", "SecretString": secret.to_string()}))
+    });
+    let login =
+        [("HOLOLOAD_LOGIN", "akv4"), ("HOLOLOAD_REGION", "ap-northeast-1"), ("HOLOLOAD_LEDGER", "off")];
+    let handler = with_secret_and(&world, &manager.endpoint(), &login);
+    let first = world.put("a.csv", orders([1], "a"));
+    assert_eq!(report(handler.invoke_json(&first.event()))["status"], "loaded");
+
+    // Not asked again within a second of the last time.
+    thread::sleep(Duration::from_millis(1_100));
+    let role = format!("akv4${key_id}");
+    world.database.query(&format!("ALTER ROLE \"{role}\" PASSWORD '{}'", of_day("secret after")));
+    *secret.lock().expect("no panic") = "secret after";
+    end_sessions(&world, &role);
+    let second = world.put("b.csv", orders([2], "b"));
+    assert_eq!(report(handler.invoke_json(&second.event()))["status"], "loaded");
+    assert_eq!(manager.calls().len(), 2);
+    let refusals = crate::support::postgres::shared().log_text();
+    let refusals =
+        refusals.lines().filter(|line| line.contains("FATAL:  password") && line.contains(&role)).count();
+    assert_eq!(refusals, 1);
+    let log = handler.log_text();
+    assert!(!log.contains("secret before") && !log.contains("secret after"), "{log}");
 }
 
 /// With a wrong password the login is refused and the server not asked again and again, which locks accounts.

@@ -27,6 +27,42 @@ fn a_deadlock_is_tried_again_but_standard_input_is_read_once() {
     run.failed(1, "line 2, byte 8, column `id`: not an integer", "fix the row");
 }
 
+/// Attempts at a statement that is refused with this SQLSTATE and text each time; sequences do not roll back.
+fn attempts(code: &str, text: &str, exit: i32, hint: &str) -> Option<String> {
+    let sql = format!(
+        "CREATE TABLE t (id int8 PRIMARY KEY, name text); CREATE SEQUENCE tries; \
+         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('tries'); \
+         RAISE EXCEPTION '{text}' USING ERRCODE = '{code}'; END $$; \
+         CREATE TRIGGER refuse AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION refuse()"
+    );
+    let lab = Lab::new("attempts", &sql);
+    let path = lab.file("input.csv", "id,name\n1,a\n");
+    let report = lab.load(&path).env("HOLOLOAD_LEDGER", "off").run().failed(exit, code, hint);
+    assert!(
+        text.is_empty() || !report.to_string().contains(text),
+        "the server's own words are shown: {report}"
+    );
+    lab.assert_untouched("t");
+    lab.db.value("SELECT last_value FROM tries")
+}
+
+#[test]
+fn a_refusal_is_met_as_often_as_it_may_go_away() {
+    for (code, text, exit, hint, expected) in [
+        ("40001", "", 4, "another session", "4"),
+        ("57014", "canceling statement due to statement timeout", 4, "ran into its timeout", "2"),
+        ("XX000", "internal error: whatever", 4, "look at its log", "2"),
+        ("XX000", "Refresh meta timeout", 4, "changed, truncated or renamed", "4"),
+        ("XX000", "Could not generate fixed plan", 2, "does not support this", "1"),
+        ("0A000", "", 2, "does not support this", "1"),
+        ("25006", "cannot execute INSERT", 2, "the primary instance", "1"),
+        ("42501", "", 3, "holoload setup", "1"),
+    ] {
+        let seen = attempts(code, text, exit, hint);
+        assert_eq!(seen.as_deref(), Some(expected), "{code} {text}");
+    }
+}
+
 #[test]
 fn a_table_on_the_command_line_keeps_the_mode_that_was_set() {
     let lab = Lab::new("table_mode", "CREATE TABLE t2 (id int8 PRIMARY KEY, name text)");

@@ -1,14 +1,18 @@
-//! What a refusal of the server means: class and hint by SQLSTATE, in one place.
+//! What a refusal of the server means: kind, class, retries and hint, by one table ([`rules`]).
 //!
 //! A server's error text may quote the row, so of it only SQLSTATE, severity, table, column and constraint go
-//! on; the text itself is handed out for the reject object alone. SQLSTATEs are those of PostgreSQL
-//! (appendix A, "Error Codes"), which Hologres shares.
+//! on; the text itself is handed out for the reject object alone.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use tokio_postgres::error::DbError;
 
 use crate::error::{Class, Error, causes};
+
+mod rules;
+
+pub use rules::Kind;
 
 /// The part of a server's error that may be seen.
 #[derive(Clone, Debug)]
@@ -49,17 +53,14 @@ pub struct Failure {
     pub server_text: Option<String>,
     /// One row (or several) of the batch is to blame; the others may still go in.
     pub is_row_fault: bool,
+    /// What it is about.
+    pub kind: Kind,
 }
 
 impl Failure {
-    /// The server does not have what was asked for.
+    /// Whether another write path may do what the server does not do this way.
     pub fn steps_down(&self) -> bool {
-        matches!(self.error.code(), Some(code) if code.starts_with("0A"))
-    }
-
-    /// The server says no more than that something went wrong inside.
-    pub fn is_internal(&self) -> bool {
-        self.error.code() == Some("XX000")
+        self.kind == Kind::NotSupported
     }
 }
 
@@ -72,19 +73,22 @@ impl From<Failure> for Error {
 /// Classes an error met after the connection stood.
 pub(super) fn failure(action: &str, source: tokio_postgres::Error) -> Failure {
     if let Some(refused) = source.as_db_error() {
-        return of_server(action, refused);
+        return of_server(action, refused, false);
     }
     let lost = source.is_closed() || chain_has::<std::io::Error>(&source);
-    let class = if lost { Class::Transient } else { Class::Bug };
-    let hint =
-        if lost { "the connection broke; the same load can be tried again" } else { "please report this" };
+    let (kind, class, hint) = if lost {
+        (Kind::Connection, Class::Transient, "the connection broke; the same load can be tried again")
+    } else {
+        (Kind::LoaderBug, Class::Bug, "please report this")
+    };
     let error = Error::new(class, action).with_source(source).with_hint(hint);
-    Failure { error, server_text: None, is_row_fault: false }
+    Failure { error, server_text: None, is_row_fault: false, kind }
 }
 
-fn of_server(action: &str, refused: &DbError) -> Failure {
+/// Classes an answer of the server; `is_connecting`: before any row was sent.
+fn of_server(action: &str, refused: &DbError, is_connecting: bool) -> Failure {
     let code = refused.code().code();
-    let (class, hint) = verdict(code);
+    let rule = rules::find(code, refused.message(), is_connecting);
     let seen = Refusal {
         severity: refused.severity().to_owned(),
         code: code.to_owned(),
@@ -97,11 +101,26 @@ fn of_server(action: &str, refused: &DbError) -> Failure {
         text.push_str("; ");
         text.push_str(detail);
     }
-    let mut error = Error::new(class, action).with_code(code.to_owned()).with_source(seen);
-    if let Some(hint) = hint {
-        error = error.with_hint(hint);
+    let mut error = Error::new(rule.class, action)
+        .with_code(code.to_owned())
+        .with_source(seen)
+        .with_hint(rule.hint.replace("{ip}", &seen_address(refused.message())))
+        .with_retries(rule.retry_max, rule.pause_ms);
+    match rule.kind {
+        Kind::Timeout | Kind::Memory => error = error.with_smaller_batch(),
+        Kind::StaleMeta => error = error.with_stale_table(),
+        Kind::Authentication if is_connecting => error = error.with_refused_login(),
+        _ => {}
     }
-    Failure { error, server_text: Some(text), is_row_fault: is_row_fault(code) }
+    let is_row_fault = matches!(rule.kind, Kind::Row | Kind::NoPartition);
+    Failure { error, server_text: Some(text), is_row_fault, kind: rule.kind }
+}
+
+/// The address that an allow-list refusal names (`…, ip=203.0.113.7`); nothing else of the text is handed on.
+fn seen_address(text: &str) -> String {
+    let named = text.rsplit_once("ip=").map(|(_, ip)| ip.split([' ', ',', '\n']).next().unwrap_or(ip));
+    let address = named.and_then(|ip| ip.trim_end_matches('.').parse::<IpAddr>().ok());
+    address.map_or_else(|| "this address".to_owned(), |ip| ip.to_string())
 }
 
 /// Classes an error of a statement that writes no rows of an object: what would be a row's fault there is a matter
@@ -115,85 +134,9 @@ pub(super) fn failure_beside_rows(action: &str, source: tokio_postgres::Error) -
     failure.error.reclassed(Class::Config).with_hint(hint)
 }
 
-/// Data exceptions, integrity violations, a key twice in one statement, a value no cast accepts; a trigger's
-/// exception (`P0001`, `P0004`…), and a value too long for an index (`54000`).
-fn is_row_fault(code: &str) -> bool {
-    let is_data = ["22", "23", "P0"].iter().any(|class| code.starts_with(class));
-    is_data || matches!(code, "21000" | "44000" | "54000") || is_made_up(code)
-}
-
-/// Classes from 5 to 9 and I to Z are left to implementations (SQL:2016, 24.1); those that PostgreSQL does not use are a
-/// trigger's own.
-fn is_made_up(code: &str) -> bool {
-    let class = code.get(..2).unwrap_or_default();
-    let is_free = class
-        .starts_with(|first: char| first.is_ascii_digit() && first > '4' || ('I'..='Z').contains(&first));
-    is_free && !matches!(class, "53" | "54" | "55" | "57" | "58" | "72" | "P0" | "XX")
-}
-
-fn verdict(code: &str) -> (Class, Option<&'static str>) {
-    match code {
-        "40001" | "40P01" | "55P03" => {
-            (Class::Transient, Some("another session held the same rows; try again"))
-        }
-        "57014" => (
-            Class::Transient,
-            Some(
-                "the statement ran into its timeout; give the function more time, or the table an index less",
-            ),
-        ),
-        "57P01" | "57P02" | "57P03" => (Class::Transient, Some("the server is restarting; try again")),
-        "53300" => (
-            Class::Transient,
-            Some("the server has no connection left; lower the function's maximum concurrency"),
-        ),
-        "53100" => (Class::Config, Some("the server's disk is full; make room and load again")),
-        "25006" => (Class::Config, Some("the server is read-only; use the address of the primary instance")),
-        "28P01" | "28000" => (
-            Class::Access,
-            Some(
-                "check HOLOLOAD_USER and HOLOLOAD_PASSWORD (or the secret); for Hologres: AccessKey ID and AccessKey Secret, or a `BASIC$` account",
-            ),
-        ),
-        "3D000" => {
-            (Class::Config, Some("create the database, or correct HOLOLOAD_DATABASE (`target.database`)"))
-        }
-        "3F000" => (Class::Config, Some("create the schema, or correct the table's name")),
-        "42P01" | "42703" | "42704" | "42883" => (
-            Class::Config,
-            Some("the table changed or is missing; check its name and columns, then load again"),
-        ),
-        "42501" => (
-            Class::Access,
-            Some("grant what is missing; `holoload setup` prints the statements a loader needs"),
-        ),
-        "42P10" => (
-            Class::Config,
-            Some("the table's primary key does not serve ON CONFLICT; look at its definition"),
-        ),
-        "42804" | "42846" => {
-            (Class::Config, Some("a column's type has no cast from text; leave the column out of the file"))
-        }
-        _ if code.starts_with("08") || code.starts_with("53") => (Class::Transient, Some("try again")),
-        // The hint is for constraints that are deferred to the commit; elsewhere the row is named instead.
-        _ if is_row_fault(code) => (
-            Class::Input,
-            Some(
-                "a constraint that is deferred to the commit refuses some row; were it immediate, the row would be named",
-            ),
-        ),
-        _ if code.starts_with("0A") => {
-            (Class::Config, Some("the server does not support this for the table"))
-        }
-        _ if code.starts_with("XX") || code.starts_with("58") => {
-            (Class::Transient, Some("the server reports an internal error; look at its log"))
-        }
-        _ => (Class::Bug, Some("please report this with the SQLSTATE")),
-    }
-}
-
 fn condition(code: &str) -> &'static str {
     match code {
+        "0A000" => "feature_not_supported",
         "21000" => "cardinality_violation",
         "22001" => "string_data_right_truncation",
         "22003" => "numeric_value_out_of_range",
@@ -202,6 +145,7 @@ fn condition(code: &str) -> &'static str {
         "23503" => "foreign_key_violation",
         "23505" => "unique_violation",
         "23514" => "check_violation",
+        "25006" => "read_only_sql_transaction",
         "28000" => "invalid_authorization_specification",
         "28P01" => "invalid_password",
         "3D000" => "invalid_catalog_name",
@@ -210,10 +154,16 @@ fn condition(code: &str) -> &'static str {
         "42501" => "insufficient_privilege",
         "42P01" => "undefined_table",
         "42703" => "undefined_column",
+        "53200" => "out_of_memory",
         "53300" => "too_many_connections",
         "55P03" => "lock_not_available",
         "57014" => "query_canceled",
         "57P01" => "admin_shutdown",
+        "57P02" => "crash_shutdown",
+        "57P03" => "cannot_connect_now",
+        "HG000" => "hg_need_retry",
+        "HG001" => "hg_plpgsql_need_retry",
+        "XX000" => "internal_error",
         _ => "",
     }
 }
@@ -222,7 +172,7 @@ fn condition(code: &str) -> &'static str {
 pub(super) fn connect_failure(address: &str, source: tokio_postgres::Error) -> Error {
     let action = format!("connect to {address}");
     if let Some(refused) = source.as_db_error() {
-        return connect_refusal(&action, refused);
+        return of_server(&action, refused, true).error;
     }
     let text = causes(&source);
     if text.contains("server does not support TLS") {
@@ -253,29 +203,6 @@ pub(super) fn connect_failure(address: &str, source: tokio_postgres::Error) -> E
     Error::transient(action).with_source(source).with_hint(hint)
 }
 
-fn connect_refusal(action: &str, refused: &DbError) -> Error {
-    let text = refused.message();
-    if text.contains("ip white list") {
-        let seen = text.split("ip=").nth(1).map(|ip| ip.split([' ', ',', '\n']).next().unwrap_or(ip));
-        let seen = seen.unwrap_or("this address");
-        return of_server(action, refused).error.with_hint(format!(
-            "Hologres saw {seen}, which is not on its allow-list: add it in HoloWeb (Security Center > IP Address Whitelist)"
-        )).reclassed(Class::Access);
-    }
-    if text.contains("no pg_hba.conf entry") {
-        // Before PostgreSQL 14 the server said "SSL off".
-        let encrypted = if text.contains("no encryption") || text.contains("SSL off") {
-            "encrypted connections only"
-        } else {
-            "this address and user"
-        };
-        return of_server(action, refused)
-            .error
-            .with_hint(format!("the server's pg_hba.conf must let {encrypted} in"));
-    }
-    of_server(action, refused).error
-}
-
 fn certificate_hint(text: &str) -> Option<&'static str> {
     if !text.contains("certificate verify failed") && !text.contains("mismatch") {
         return None;
@@ -300,4 +227,19 @@ fn chain_has<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 's
         next = cause.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seen_address;
+
+    #[test]
+    fn the_address_is_taken_from_the_text_and_nothing_else_is() {
+        let seen = |text| seen_address(text);
+        assert_eq!(seen("Rejected by ip white list.\ndb = d, usr=u, ip=203.0.113.7"), "203.0.113.7");
+        assert_eq!(seen("usr=ip=1.2.3.4, ip=203.0.113.7."), "203.0.113.7");
+        assert_eq!(seen("ip=2001:db8::7, more"), "2001:db8::7");
+        assert_eq!(seen("ip=a secret"), "this address");
+        assert_eq!(seen(""), "this address");
+    }
 }
