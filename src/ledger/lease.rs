@@ -23,6 +23,8 @@ const LEASE_MS: u64 = 60_000;
 pub const LEASED_STATEMENT_MS: u64 = 45_000;
 /// A lease older than this is renewed before the next statement.
 const RENEW_AFTER_MS: u64 = 10_000;
+/// A claim this young counts as leased: its lease is on its way.
+const YOUNG_CLAIM_MS: u64 = 5_000;
 /// Between two looks at a claim that another load holds.
 const LOOK_PAUSE_MS: u64 = 250;
 /// Tries to raise a claim that others keep raising.
@@ -147,7 +149,11 @@ impl Ledger {
         table: &TableName,
         lease: &Lease,
     ) -> Result<()> {
-        Place::new(self, request, table).lease_until(session, &lease.claim, None).await.map(drop)
+        let none: Option<SystemTime> = None;
+        let values: [Parameter<'_>; 2] = [(&none, Type::TIMESTAMPTZ), (&none, Type::TIMESTAMPTZ)];
+        let place = Place::new(self, request, table);
+        let columns = ["lease_until", "claimed_at"];
+        place.change(session, &lease.claim, &columns, &values, "release the claim").await.map(drop)
     }
 
     /// The fence learns what was read, and the lease ends; false when another load has raised the claim.
@@ -165,10 +171,11 @@ impl Ledger {
         let sequencer = own.max(lease.loaded.as_deref());
         let now = session.server_now();
         let none: Option<SystemTime> = None;
-        let mut columns = vec!["etag", "is_sequenced", "lease_until", "loaded_at"];
+        let mut columns = vec!["etag", "is_sequenced", "lease_until", "claimed_at", "loaded_at"];
         let mut values: Vec<Parameter<'_>> = vec![
             (&read.etag, Type::TEXT),
             (&is_sequenced, Type::BOOL),
+            (&none, Type::TIMESTAMPTZ),
             (&none, Type::TIMESTAMPTZ),
             (&now, Type::TIMESTAMPTZ),
         ];
@@ -207,7 +214,7 @@ impl<'a> Place<'a> {
     fn look_sql(&self) -> String {
         format!(
             "SELECT sequencer, version_id, etag, last_modified_ms, is_sequenced, loaded_at IS NOT NULL AS is_loaded, \
-             claim, owner, lease_until FROM {} WHERE bucket = $1 AND object_key = $2 AND table_name = $3",
+             claim, owner, claimed_at, lease_until FROM {} WHERE bucket = $1 AND object_key = $2 AND table_name = $3",
             self.ledger.fence.quoted()
         )
     }
@@ -336,9 +343,13 @@ fn claimed(row: &Row) -> (String, u64) {
     })
 }
 
+/// Whether somebody else is at work under the claim that stands.
 fn is_leased(row: &Row, session: &Session, owner: &str) -> bool {
+    let now = session.server_now();
     let until: Option<SystemTime> = row.get("lease_until");
-    !is_owned(row, owner) && until.is_some_and(|until| until > session.server_now())
+    let claimed_at: Option<SystemTime> = row.get("claimed_at");
+    let is_young = claimed_at.is_some_and(|at| at + Duration::from_millis(YOUNG_CLAIM_MS) > now);
+    !is_owned(row, owner) && (is_young || until.is_some_and(|until| until > now))
 }
 
 fn is_owned(row: &Row, owner: &str) -> bool {

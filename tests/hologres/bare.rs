@@ -28,7 +28,8 @@ fn every_insert_path_ends_in_the_same_table() {
     for path in ["unnest", "values", "single_row"] {
         let lab = Lab::new("bare_path", &format!("{} {TABLE}", disguise("2.2.40")));
         let rows: String = (0..1500).map(|id| format!("{id},n{id},{id}.25,2024-01-01 00:00:00Z\n")).collect();
-        let config = lab.file("c.yml", format!("routes: [{{object: '**', table: t, write: {{path: {path}}}}}]"));
+        let config =
+            lab.file("c.yml", format!("routes: [{{object: '**', table: t, write: {{path: {path}}}}}]"));
         let file = lab.file("i.csv", format!("id,name,amount,at\n{rows}7,last,,\n"));
         let report = lab.load(&file).without("HOLOLOAD_TABLE").env("HOLOLOAD_CONFIG", config).run().loaded();
         assert_eq!(report["write_path"], path);
@@ -48,5 +49,8 @@ fn a_second_delivery_is_skipped_and_a_new_version_loads() {
     lab.put("a.csv", "id,name\n1,b\n");
     assert_eq!(lab.load(&address).run().loaded()["status"], "loaded");
     assert_eq!(lab.rows("SELECT id, name FROM t"), ["1|b"]);
-    assert_eq!(lab.rows("SELECT lease_until, left(claim, 3), right(claim, 11) FROM holoload_fence"), ["NULL|000|!0000000002"]);
+    assert_eq!(
+        lab.rows("SELECT lease_until, left(claim, 3), right(claim, 11) FROM holoload_fence"),
+        ["NULL|000|!0000000002"]
+    );
 }

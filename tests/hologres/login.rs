@@ -41,7 +41,8 @@ fn akv4_shows_a_password_of_the_day() {
 fn auto_falls_back_where_akv4_is_not_known() {
     let hologres = Hologres::new("akv4_old", ORDERS);
     hologres.standin.create_user("LTAI2", "the-secret");
-    let load = load(&hologres, "LTAI2", "the-secret").env("HOLOLOAD_LOGIN", "auto").env("HOLOLOAD_REGION", REGION);
+    let load =
+        load(&hologres, "LTAI2", "the-secret").env("HOLOLOAD_LOGIN", "auto").env("HOLOLOAD_REGION", REGION);
     load.run().loaded();
     assert_eq!(hologres.standin.logins(), 2, "one refused, one accepted");
 }
@@ -51,6 +52,7 @@ fn auto_falls_back_where_akv4_is_not_known() {
 fn a_password_of_another_day_is_told_apart() {
     let hologres = Hologres::new("akv4_stale", ORDERS);
     hologres.standin.create_akv4_user("LTAI3", "the-secret", REGION, "20200101");
-    let load = load(&hologres, "LTAI3", "the-secret").env("HOLOLOAD_LOGIN", "akv4").env("HOLOLOAD_REGION", REGION);
+    let load =
+        load(&hologres, "LTAI3", "the-secret").env("HOLOLOAD_LOGIN", "akv4").env("HOLOLOAD_REGION", REGION);
     load.run().failed(4, "connect to localhost", "clock");
 }

@@ -44,7 +44,8 @@ struct Row {
 fn cases() -> impl Strategy<Value = Case> {
     let profile = prop_oneof![Just(Profile::V2_2), Just(Profile::V3_1), Just(Profile::V4_1)];
     let mode = prop_oneof![3 => Just("upsert"), 1 => Just("ignore"), 1 => Just("replace")];
-    let path = prop_oneof![3 => Just("auto"), 1 => Just("unnest"), 1 => Just("values"), 1 => Just("single_row")];
+    let path =
+        prop_oneof![3 => Just("auto"), 1 => Just("unnest"), 1 => Just("values"), 1 => Just("single_row")];
     let columns = prop::collection::vec(0..KINDS.len(), 1..4);
     (profile, any::<bool>(), 1..40_usize, mode, path, columns, any::<bool>()).prop_flat_map(
         |(profile, extended_copy, chunk_rows, mode, path, columns, is_wide_key)| {
@@ -70,7 +71,10 @@ impl Case {
         let columns = self.columns.iter().enumerate().map(|(at, kind)| format!("c{at} {}", KINDS[*kind].0));
         let columns: Vec<String> = columns.collect();
         let key = if self.is_wide_key { "k, j" } else { "k" };
-        format!("CREATE TABLE t (k int4 NOT NULL, j text NOT NULL, {}, PRIMARY KEY ({key}))", columns.join(", "))
+        format!(
+            "CREATE TABLE t (k int4 NOT NULL, j text NOT NULL, {}, PRIMARY KEY ({key}))",
+            columns.join(", ")
+        )
     }
 
     fn key(&self, row: &Row) -> (u8, u8) {
@@ -83,7 +87,8 @@ impl Case {
 
     fn line(&self, row: &Row) -> Vec<Option<String>> {
         let (k, j) = self.key(row);
-        let values = row.values.iter().enumerate().map(|(at, index)| self.value(at, *index).map(str::to_owned));
+        let values =
+            row.values.iter().enumerate().map(|(at, index)| self.value(at, *index).map(str::to_owned));
         [Some(k.to_string()), Some(format!("j{j}"))].into_iter().chain(values).collect()
     }
 

@@ -41,9 +41,12 @@ fn a_missing_partition_is_an_error_with_the_statement_that_helps() {
 
 #[test]
 fn missing_partitions_are_created_where_that_is_asked_for() {
-    for (kind, values) in [("text", ["x-1", "y 2"]), ("int4", ["7", "-8"]), ("date", ["2026-01-05", "2026-02-01"])] {
+    for (kind, values) in
+        [("text", ["x-1", "y 2"]), ("int4", ["7", "-8"]), ("date", ["2026-01-05", "2026-02-01"])]
+    {
         for profile in PROFILES {
-            let sql = format!("CREATE TABLE t (id int8, ds {kind}, PRIMARY KEY (id, ds)) PARTITION BY LIST (ds)");
+            let sql =
+                format!("CREATE TABLE t (id int8, ds {kind}, PRIMARY KEY (id, ds)) PARTITION BY LIST (ds)");
             let hologres = Hologres::of(profile, true, "created", &sql);
             let rows: String = (0..20).map(|id| format!("{id},{}\n", values[id % 2])).collect();
             let write = "write: {partitions: create}";
@@ -52,7 +55,8 @@ fn missing_partitions_are_created_where_that_is_asked_for() {
             assert_eq!(hologres.rows("SELECT count(DISTINCT tableoid) FROM t"), ["2"]);
             // Known now, and asked for no more.
             hologres.load_with(write, format!("id,ds\n100,{}\n", values[0])).run().loaded();
-            let made = hologres.standin.statements().iter().filter(|sql| sql.contains("PARTITION OF")).count();
+            let made =
+                hologres.standin.statements().iter().filter(|sql| sql.contains("PARTITION OF")).count();
             assert_eq!(made, 2, "{kind} at {profile:?}");
         }
     }

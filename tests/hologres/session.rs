@@ -7,9 +7,15 @@ use crate::support::standin::{Options, Profile};
 #[test]
 fn local_times_mean_the_target_s_zone() {
     for (zone, stored) in [("Asia/Tokyo", "2024-01-01 00:00:00+00"), ("UTC", "2024-01-01 09:00:00+00")] {
-        for write in ["write: {mode: upsert}", "write: {path: unnest}", "write: {path: values}", "write: {atomic: true}"] {
+        for write in [
+            "write: {mode: upsert}",
+            "write: {path: unnest}",
+            "write: {path: values}",
+            "write: {atomic: true}",
+        ] {
             let hologres = Hologres::new("zone", ORDERS);
-            let load = hologres.load_with(write, "id,name,at\n1,a,2024-01-01 09:00:00\n2,b,2024-01-01T09:00:00Z\n");
+            let load =
+                hologres.load_with(write, "id,name,at\n1,a,2024-01-01 09:00:00\n2,b,2024-01-01T09:00:00Z\n");
             load.env("HOLOLOAD_TIMEZONE", zone).run().loaded();
             let rows = hologres.rows("SELECT at AT TIME ZONE 'UTC' || '+00' FROM t ORDER BY id");
             assert_eq!(rows, [stored, "2024-01-01 09:00:00+00"], "{zone}: {write}");
@@ -45,7 +51,7 @@ fn what_is_known_is_not_asked_again() {
     let outcome = hologres.holoload(&["load", "--json", &first, &second]).run().exits(0);
     assert_eq!(outcome.json()["objects"].as_array().map(Vec::len), Some(2));
     let times = |part: &str| hologres.standin.statements().iter().filter(|sql| sql.contains(part)).count();
-    for part in ["hg_version()", "pg_attribute", "hg_table_properties", "SET timezone"] {
+    for part in ["hg_version()", "i.indkey", "hg_table_properties", "SET timezone"] {
         assert_eq!(times(part), 1, "{part}");
     }
 }
@@ -68,10 +74,16 @@ fn nothing_is_said_that_hologres_forbids() {
     let canary = "canary-7f3a";
     for profile in PROFILES {
         for extended_copy in [true, false] {
-            for write in ["write: {mode: upsert}", "write: {mode: ignore}", "write: {mode: replace}", "write: {path: values}"] {
+            for write in [
+                "write: {mode: upsert}",
+                "write: {mode: ignore}",
+                "write: {mode: replace}",
+                "write: {path: values}",
+            ] {
                 let options = Options { profile, extended_copy, ..Options::default() };
                 let hologres = Hologres::with("said", ORDERS, options);
-                let text = format!("id,name,amount,at,flag\n1,{canary},1.5,2024-01-01 00:00:00Z,true\n2,,,,\n");
+                let text =
+                    format!("id,name,amount,at,flag\n1,{canary},1.5,2024-01-01 00:00:00Z,true\n2,,,,\n");
                 hologres.load_with(write, &text).run().loaded();
                 hologres.load_with(write, &text).argument("--force").run().loaded();
                 hologres.assert_nothing_forbidden();

@@ -54,7 +54,10 @@ fn moments_are_cut_to_milliseconds_and_the_report_says_so() {
         assert_eq!(rows, wanted, "{name}");
         let warnings = report["warnings"].as_array().expect("warnings");
         let told = warnings.iter().filter_map(|warning| warning.as_str());
-        assert!(told.clone().any(|text| text.starts_with("2 values of `timestamptz` columns")), "{warnings:?}");
+        assert!(
+            told.clone().any(|text| text.starts_with("2 values of `timestamptz` columns")),
+            "{warnings:?}"
+        );
     }
     // Where two moments become one they are one key.
     let hologres = Hologres::new("moment_keys", "CREATE TABLE t (tz timestamptz PRIMARY KEY, name text)");

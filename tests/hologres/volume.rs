@@ -17,7 +17,8 @@ fn a_million_rows_stream_through_in_constant_memory() {
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
     file.write_all(b"id,name,amount,at\n").expect("written");
     for id in 0..ROWS {
-        writeln!(file, "{id},a name of some length {id},{id}.25,2024-01-01T00:00:{:02}Z", id % 60).expect("written");
+        writeln!(file, "{id},a name of some length {id},{id}.25,2024-01-01T00:00:{:02}Z", id % 60)
+            .expect("written");
     }
     drop(file);
     let mut command = hologres.load(&path).command();
@@ -27,7 +28,9 @@ fn a_million_rows_stream_through_in_constant_memory() {
         let mut peak_kib = 0;
         while let Ok(text) = std::fs::read_to_string(&status) {
             let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let Some(kib) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()) else { break };
+            let Some(kib) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()) else {
+                break;
+            };
             peak_kib = kib;
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
@@ -38,7 +41,11 @@ fn a_million_rows_stream_through_in_constant_memory() {
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let report = &answer["objects"][0];
-    assert_eq!((&report["status"], &report["write_path"]), (&"loaded".into(), &"fixed_copy".into()), "{report:#}");
+    assert_eq!(
+        (&report["status"], &report["write_path"]),
+        (&"loaded".into(), &"fixed_copy".into()),
+        "{report:#}"
+    );
     let sums = hologres.rows("SELECT count(*), sum(id), sum(amount) FROM t");
     assert_eq!(sums, ["1000000|499999500000|499999750000.00"]);
     println!("{ROWS} rows: {} ms, peak {peak_kib} KiB", report["duration_ms"]);
