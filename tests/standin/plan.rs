@@ -107,6 +107,21 @@ async fn a_key_twice_in_one_statement() {
 }
 
 #[tokio::test]
+async fn several_rows_are_not_atomic() {
+    let world = tables("plan_partial");
+    world.db.run("ALTER TABLE t ADD CHECK (n < 100)");
+    let client = world.client().await;
+    let sql = "INSERT INTO t (id, n) SELECT unnest($1::int8[]), unnest($2::int4[]) ON CONFLICT DO NOTHING";
+    let late = client.execute(sql, &[&vec![1_i64, 2, 3, 4], &vec![1_i32, 2, 3, 400]]).await;
+    assert_said(late, "23514", "check constraint");
+    assert_eq!(world.rows("SELECT id FROM t ORDER BY id"), ["1", "2"], "some were written");
+    let early = client.execute(sql, &[&vec![5_i64, 6], &vec![500_i32, 6]]).await;
+    assert_said(early, "23514", "check constraint");
+    assert_eq!(world.db.count("t"), 2, "or none");
+    assert_eq!(client.execute(sql, &[&vec![5_i64, 6], &vec![5_i32, 6]]).await.expect("usable"), 2);
+}
+
+#[tokio::test]
 async fn parents_take_fixed_plans_alone() {
     let world = tables("plan_parent");
     let client = world.client().await;

@@ -178,6 +178,12 @@ fn a_million_rows_take_seconds() {
         assert_eq!(outcome(&raw.answers()), "COPY 10000");
     }
     let took = clock.elapsed();
+    // The stand-in runs inside of this process.
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+        assert!(peak_kib < 200 * 1024, "{peak_kib} KiB at the peak");
+    }
     // Figures for whoever runs the tests with `--nocapture`; a closed standard error fails no test.
     let _ = writeln!(std::io::stderr(), "1,000,000 rows in {took:?}");
     assert_eq!(world.db.count("t"), 1_000_000);

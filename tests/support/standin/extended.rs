@@ -124,6 +124,9 @@ impl Session {
             self.exchange(&message, b"2").await?;
         }
         if let Some(prepared) = prepared {
+            if prepared.is_divisible {
+                self.bound = message.body;
+            }
             self.portals.insert(portal, prepared);
         }
         Ok(())
@@ -151,6 +154,11 @@ impl Session {
         match &prepared.action {
             Action::Pass { .. } => {
                 if self.exchange(&message, b"CIs").await? == b'E' {
+                    let is_of_rows = ["22", "23"].iter().any(|class| self.last_code.starts_with(class));
+                    if prepared.is_divisible && is_of_rows && self.status == b'I' {
+                        let bound = std::mem::take(&mut self.bound);
+                        self.write_some(&prepared.sql, &bound).await?;
+                    }
                     return Ok(());
                 }
                 self.ran(&prepared).await?;

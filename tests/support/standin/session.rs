@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use super::Shared;
@@ -58,6 +59,8 @@ pub struct Prepared {
     pub action: Action,
     class: Class,
     setting: Option<Setting>,
+    /// A Fixed Plan of arrays, of which a part may be written when it fails.
+    pub is_divisible: bool,
     /// Locked while a transaction of several writes runs.
     table: Option<String>,
 }
@@ -110,6 +113,10 @@ pub struct Session {
     pub identity: Identity,
     pub prepared: HashMap<String, Arc<Prepared>>,
     pub portals: HashMap<String, Arc<Prepared>>,
+    /// The last Bind of a divisible statement.
+    pub bound: Bytes,
+    /// SQLSTATE of PostgreSQL's last error.
+    pub last_code: String,
     /// After an error of the extended protocol nothing counts until Sync.
     pub is_skipping: bool,
     /// As in ReadyForQuery: idle, in a transaction, in a failed one.
@@ -142,6 +149,8 @@ impl Session {
             identity,
             prepared: HashMap::new(),
             portals: HashMap::new(),
+            bound: Bytes::new(),
+            last_code: String::new(),
             is_skipping: false,
             status: b'I',
             is_wrapped: false,
@@ -216,7 +225,7 @@ impl Session {
         let sql = statement.text.clone();
         if let Some(copy) = Copy::parse(statement) {
             let action = Action::Copy(copy?);
-            return Ok(Prepared { sql, action, class, setting: None, table: None });
+            return Ok(Prepared { sql, action, class, setting: None, is_divisible: false, table: None });
         }
         let setting = Setting::parse(statement);
         if let Some(own) = setting.as_ref().filter(|setting| setting.is_own()) {
@@ -229,14 +238,15 @@ impl Session {
             }
             let action =
                 Action::Keep(Setting { name: own.name.clone(), value: own.value.clone(), is_local: false });
-            return Ok(Prepared { sql, action, class, setting: None, table: None });
+            return Ok(Prepared { sql, action, class, setting: None, is_divisible: false, table: None });
         }
         let (is_fixed, table) = self.check_write(statement, class).await?;
         if self.identity.is_fixed && !is_fixed {
             return Err(rules::not_fixed().into());
         }
+        let is_divisible = is_fixed && class == Class::Dml("INSERT") && statement.has_word("unnest");
         let (text, after) = self.translated(statement)?;
-        Ok(Prepared { sql, action: Action::Pass { text, after }, class, setting, table })
+        Ok(Prepared { sql, action: Action::Pass { text, after }, class, setting, is_divisible, table })
     }
 
     /// Whether it is a Fixed Plan, and which table it writes.
@@ -391,6 +401,7 @@ impl Session {
             b'C' => self.tag(message),
             b'E' => {
                 let (code, text) = message.error_parts();
+                self.last_code.clone_from(&code);
                 let original = Refusal::new(code, text);
                 let said = rewritten(original.clone());
                 if said == original { message } else { Message::error("ERROR", &said.code, &said.message) }
