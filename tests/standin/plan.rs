@@ -104,6 +104,11 @@ async fn a_key_twice_in_one_statement() {
     let twice = client.execute(sql, &[&vec![1_i64, 1], &vec!["a", "b"]]).await;
     assert_said(twice, "23505", "Update row with Key");
     client.execute(sql, &[&vec![1_i64, 2], &vec!["a", "b"]]).await.expect("each once");
+    let ignored =
+        "INSERT INTO t (id, name) SELECT unnest($1::int8[]), unnest($2::text[]) ON CONFLICT DO NOTHING";
+    let twice = client.execute(ignored, &[&vec![3_i64, 3], &vec!["a", "b"]]).await;
+    assert_said(twice, "23505", "Update row with Key");
+    client.execute(ignored, &[&vec![2_i64, 3], &vec!["a", "b"]]).await.expect("each once");
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
+//! The arrays of an unnest INSERT.
+//!
 //! A Fixed Plan of several rows that fails: "no records were written, or only some". Here some are, where that is
-//! possible: the first half of the rows of an unnest INSERT.
+//! possible: the first half. And a key that stands in it twice, which PostgreSQL passes over in silence where a
+//! conflict is ignored, is refused: what a Fixed Plan makes of one is documented nowhere.
+
+use std::collections::HashSet;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
@@ -49,8 +54,33 @@ impl Session {
     }
 }
 
-/// Of the arrays in a Bind message; `None` when there is anything else in it.
-fn first_halves(mut bind: Bytes) -> Option<Vec<Array>> {
+/// Whether the arrays at these places hold the same elements twice.
+pub fn has_key_twice(bind: &Bytes, places: &[usize]) -> bool {
+    let Some(arrays) = arrays(bind.clone()) else { return false };
+    let keys: Option<Vec<Vec<Bytes>>> = places.iter().map(|place| elements(arrays.get(*place)?)).collect();
+    let Some(keys) = keys.filter(|keys| !keys.is_empty()) else { return false };
+    let mut seen = HashSet::new();
+    let row_count = keys.iter().map(Vec::len).min().unwrap_or(0);
+    (0..row_count).any(|row| !seen.insert(keys.iter().map(|key| key[row].clone()).collect::<Vec<_>>()))
+}
+
+/// The elements as they travel; one without a value is as good as an empty one here.
+fn elements(array: &Bytes) -> Option<Vec<Bytes>> {
+    let mut rest = array.get(ARRAY_HEADER_BYTES..).map(|_| array.slice(ARRAY_HEADER_BYTES..))?;
+    let mut elements = Vec::new();
+    while rest.has_remaining() {
+        let size = usize::try_from(rest.try_get_i32().ok()?).unwrap_or(0);
+        elements.push((size <= rest.len()).then(|| rest.split_to(size))?);
+    }
+    Some(elements)
+}
+
+fn first_halves(bind: Bytes) -> Option<Vec<Array>> {
+    arrays(bind)?.iter().map(first_half).collect()
+}
+
+/// The values of a Bind message; `None` unless all of them are there and binary.
+fn arrays(mut bind: Bytes) -> Option<Vec<Bytes>> {
     take_text(&mut bind)?;
     take_text(&mut bind)?;
     let format_count = bind.try_get_u16().ok()?;
@@ -64,7 +94,6 @@ fn first_halves(mut bind: Bytes) -> Option<Vec<Array>> {
             let size = usize::try_from(bind.try_get_i32().ok()?).ok()?;
             (size <= bind.len()).then(|| bind.split_to(size))
         })
-        .map(|array| first_half(&array?))
         .collect()
 }
 
