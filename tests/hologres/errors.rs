@@ -110,11 +110,11 @@ fn what_passes_is_tried_again() {
         for (number, place) in ["COPY", "holoload_fence", "holoload_ledger"].into_iter().enumerate() {
             hologres.standin.clear_faults();
             hologres.standin.inject(error.at(place, 1));
-            let text = format!("{TEXT}{number},{},\n", error.name);
+            let text = format!("{TEXT}{number},{},\n", error.name).replace("1,secret-a,1\n", "");
             let report = hologres.load_with("write: {mode: upsert}", text).run().loaded();
             assert_eq!(path(&report).0, "fixed_copy", "{} at {place}", error.name);
-            let found = hologres.rows(&format!("SELECT count(*) FROM t WHERE name = '{}'", error.name));
-            assert_eq!(found, ["1"], "{} at {place}", error.name);
+            let found = hologres.rows(&format!("SELECT name FROM t WHERE id = {number}"));
+            assert_eq!(found, [error.name], "{} at {place}", error.name);
         }
     });
 }

@@ -209,6 +209,16 @@ impl Standin {
         lock(&self.shared.settings).clone()
     }
 
+    /// How often a statement whose SQL contains the text has run, prepared ones each time.
+    pub fn executions(&self, sql_contains: &str) -> usize {
+        self.shared.faults.runs(sql_contains)
+    }
+
+    /// How many connections have said who they are, let in or not.
+    pub fn logins(&self) -> u32 {
+        self.shared.faults.logins()
+    }
+
     pub fn inject(&self, fault: Fault) {
         self.shared.faults.inject(fault);
     }
