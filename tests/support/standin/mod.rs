@@ -16,6 +16,7 @@ mod fixed_copy;
 mod insert;
 mod login;
 mod partial;
+mod prepare;
 mod rows;
 mod rules;
 mod session;
