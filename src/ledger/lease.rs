@@ -153,7 +153,12 @@ impl Ledger {
         let values: [Parameter<'_>; 2] = [(&none, Type::TIMESTAMPTZ), (&none, Type::TIMESTAMPTZ)];
         let place = Place::new(self, request, table);
         let columns = ["lease_until", "claimed_at"];
-        place.change(session, &lease.claim, &columns, &values, "release the claim").await.map(drop)
+        let is_ours = place.change(session, &lease.claim, &columns, &values, "release the claim").await?;
+        if !is_ours {
+            // Raised by another load since, which still waits for the lease.
+            place.make_way(session, lease).await?;
+        }
+        Ok(())
     }
 
     /// The fence learns what was read, and the lease ends; false when another load has raised the claim.
@@ -259,10 +264,14 @@ impl<'a> Place<'a> {
     async fn wait_for_lease(&self, session: &mut Session, claim: &str, found: &Row) -> Result<bool> {
         let mut until: Option<SystemTime> = found.get("lease_until");
         // A lease never lasts longer, so neither does this.
-        let give_up_at = Instant::now() + Duration::from_millis(LEASE_MS);
-        while Instant::now() < give_up_at {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_millis(LEASE_MS) {
             let left = until.and_then(|until| until.duration_since(session.server_now()).ok());
-            let Some(left) = left else { return Ok(true) };
+            let Some(left) = left else {
+                let waited_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                tracing::debug!(key = self.key, waited_ms, "older load ended");
+                return Ok(true);
+            };
             tokio::time::sleep(left.min(Duration::from_millis(LOOK_PAUSE_MS))).await;
             let Some(row) = self.look(session).await? else { return Ok(false) };
             if row.get::<_, Option<&str>>("claim") != Some(claim) {

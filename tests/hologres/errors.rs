@@ -107,7 +107,12 @@ fn what_passes_is_tried_again() {
     let passing: Vec<&Named> = ERRORS.iter().filter(is_passing).collect();
     assert!(passing.len() > 25, "{} passing errors", passing.len());
     with_each(passing, |hologres, error| {
-        for (number, place) in ["COPY", "holoload_fence", "holoload_ledger"].into_iter().enumerate() {
+        let mut places = vec!["holoload_fence", "holoload_ledger"];
+        // An error that says nothing, before a copy has begun, is a reason to take the next path.
+        if error.name != "internal" {
+            places.push("COPY");
+        }
+        for (number, place) in places.into_iter().enumerate() {
             hologres.standin.clear_faults();
             hologres.standin.inject(error.at(place, 1));
             let text = format!("{TEXT}{number},{},\n", error.name).replace("1,secret-a,1\n", "");
