@@ -30,6 +30,7 @@ impl Session {
     /// After an error the session must not be used again, whatever the error: the client library has sent the end of a
     /// copy that the server never began, and takes its answer for that to the next statement.
     pub async fn copy_in(&mut self, sql: &str) -> Result<CopyIn, Failure> {
+        self.is_writing = true;
         let started = self.start_copy(sql).await;
         self.used_at = SystemTime::now();
         self.is_spoiled |= started.is_err();
@@ -45,6 +46,7 @@ impl Session {
 
     /// Notes how a copy ended: one that failed for no row's sake spoils the session.
     pub fn note_copy(&mut self, failure: Option<&Failure>) {
+        self.is_writing = false;
         self.used_at = SystemTime::now();
         self.is_spoiled |= failure.is_some_and(|failure| !failure.is_row_fault);
     }

@@ -22,10 +22,10 @@ impl Version {
         Self { major, minor, patch }
     }
 
-    /// Reads the answer of `hg_version()`.
+    /// Reads the answer of `hg_version()`, or that of `version()`, which names the release.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (_, rest) = text.split_once("Hologres ")?;
-        let number = rest.split([' ', '-', '(']).next()?;
+        let (_, rest) = text.split_once("Hologres ").or_else(|| text.split_once("release-"))?;
+        let number = rest.split([' ', '-', '(', ')']).next()?;
         let mut parts = number.split('.').map(str::parse::<u32>);
         let mut next = || parts.next().and_then(Result::ok);
         Some(Self { major: next()?, minor: next()?, patch: next().unwrap_or(0) })
@@ -91,6 +91,7 @@ mod tests {
         assert_eq!(parse("Hologres 0.11.1 (tag: release-0.11.x build: 1)"), Some(Version::new(0, 11, 1)));
         assert_eq!(parse("Hologres 3.1.17-rc2 (tag: x)"), Some(Version::new(3, 1, 17)));
         assert_eq!(parse("Hologres 4.1"), Some(Version::new(4, 1, 0)));
+        assert_eq!(parse("PostgreSQL 11.3 (tag: release-2.0.31 build: 5)"), Some(Version::new(2, 0, 31)));
         assert_eq!(parse("PostgreSQL 11.3"), None);
         assert_eq!(parse("Hologres next"), None);
         assert!(Version::new(2, 2, 40) < Version::new(3, 0, 4));

@@ -33,6 +33,8 @@ pub use statement::{ArrayType, Arrays, Counts, Fields, Tally};
 pub type Row = tokio_postgres::Row;
 /// A bound value of a ledger query with its type.
 pub type Parameter<'a> = (&'a (dyn tokio_postgres::types::ToSql + Sync), Type);
+/// What a simple query came to.
+type Answer = std::result::Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>;
 /// Types of bound values.
 pub use tokio_postgres::types::Type;
 
@@ -95,6 +97,8 @@ pub struct Session {
     opened_at: SystemTime,
     used_at: SystemTime,
     is_in_transaction: bool,
+    /// Rows are on their way, and nothing has answered yet.
+    is_writing: bool,
     is_spoiled: bool,
 }
 
@@ -172,6 +176,7 @@ impl Session {
             opened_at: now,
             used_at: now,
             is_in_transaction: false,
+            is_writing: false,
             is_spoiled: false,
         }
     }
@@ -197,34 +202,37 @@ impl Session {
             // One statement that is not known there must not take the others with it.
             self.client.batch_execute(&zone).await.map_err(failed)?;
         }
-        let mut answer = first_value(&answer.map_err(failed)?);
-        if !is_hologres_host && answer.is_some() {
-            answer = first_value(&self.client.simple_query(VERSION_SQL).await.map_err(failed)?);
-        }
-        if let Some(version) = answer.as_deref().and_then(Version::parse) {
-            self.dialect = Dialect::Hologres(version);
-            self.prepare_hologres().await.map_err(failed)?;
+        let is_hologres = is_hologres_host || matches!(&answer, Ok(rows) if first_value(rows).is_some());
+        if is_hologres {
+            let called = if is_hologres_host { Some(answer) } else { None };
+            self.prepare_hologres(called).await?;
+        } else {
+            answer.map_err(failed)?;
         }
         self.used_at = SystemTime::now();
         Ok(())
     }
 
-    /// What is asked of Hologres alone: to leave out counts of affected rows, which cost it time (holo-client does
-    /// the same, and like there a server that does not know the setting may say so), and its clock.
-    async fn prepare_hologres(&mut self) -> std::result::Result<(), tokio_postgres::Error> {
-        let (set, now) = tokio::join!(
-            biased;
-            self.client.batch_execute("SET hg_experimental_enable_fixed_dispatcher_affected_rows = off"),
-            self.client.query_typed("SELECT now()", &[]),
-        );
-        if let Err(source) = set
-            && source.as_db_error().is_none()
-        {
-            return Err(source);
-        }
-        let now = now?.first().and_then(|row| row.try_get::<_, SystemTime>(0).ok());
-        self.clock = now.map(|now| (now, Instant::now()));
-        Ok(())
+    /// Learns the version, from `hg_version()` or, as the vendor's client does, from `version()`.
+    async fn prepare_hologres(&mut self, called: Option<Answer>) -> Result<()> {
+        let failed = |source| policy::failure_beside_rows("ask for Hologres's version", source);
+        let called = match called {
+            Some(answer) => answer,
+            None => self.client.simple_query(VERSION_SQL).await,
+        };
+        let version = match version_of(called).map_err(failed)? {
+            Some(version) => Some(version),
+            None => version_of(self.client.simple_query("SELECT version()").await).map_err(failed)?,
+        };
+        let version = version.ok_or_else(|| {
+            Error::config("ask for Hologres's version: the answer names none").with_hint(
+                "is the host a Hologres instance? `SELECT hg_version()` should answer `Hologres 3.1.17 (…)`",
+            )
+        })?;
+        self.dialect = Dialect::Hologres(version);
+        // Counts of affected rows cost it time; holo-client leaves them out as well, and like there a server that does not
+        // know the setting may say so.
+        self.try_setting("SET hg_experimental_enable_fixed_dispatcher_affected_rows = off").await
     }
 
     /// Whether the session may serve another load.
@@ -339,13 +347,29 @@ impl Session {
     /// capabilities"): every statement there stands by itself.
     pub async fn begin(&mut self, statement_ms: u64, lock_ms: u64) -> Result<()> {
         if self.dialect.is_hologres() {
-            return self.limit_statements(statement_ms).await;
+            return self.begin_on_hologres(statement_ms).await;
         }
         self.is_in_transaction = true;
         let sql = format!(
             "BEGIN; SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}"
         );
         self.run(&sql, "begin a transaction").await
+    }
+
+    /// The clock is read anew: while a sandbox is frozen our own may stand still.
+    async fn begin_on_hologres(&mut self, statement_ms: u64) -> Result<()> {
+        let limit = format!("SET statement_timeout = {statement_ms}");
+        let (limited, now) = tokio::join!(
+            biased;
+            self.client.batch_execute(&limit),
+            self.client.query_typed("SELECT now()", &[]),
+        );
+        self.used_at = SystemTime::now();
+        let rows = limited.and(now).map_err(|source| policy::failure_beside_rows("begin a load", source));
+        let rows = self.spoiling(rows)?;
+        let now = rows.first().and_then(|row| row.try_get::<_, SystemTime>(0).ok());
+        self.clock = now.map(|now| (now, Instant::now()));
+        Ok(())
     }
 
     /// No statement of this session runs longer from now on.
@@ -387,8 +411,8 @@ impl Session {
     /// Ends the connection and waits until it is gone. A statement that is still running is cancelled first, so
     /// that its locks do not outlive us. Takes at most twice the `limit`.
     pub async fn close(self, server: &Server, limit: Duration) {
-        let Self { client, mut connection, is_in_transaction, is_spoiled, .. } = self;
-        if (is_in_transaction || is_spoiled) && !client.is_closed() {
+        let Self { client, mut connection, is_in_transaction, is_writing, is_spoiled, .. } = self;
+        if (is_in_transaction || is_writing || is_spoiled) && !client.is_closed() {
             cancel(client.cancel_token(), server, limit).await;
         }
         drop(client);
@@ -429,6 +453,15 @@ async fn cancel(token: CancelToken, server: &Server, limit: Duration) {
         }
     };
     drop(tokio::time::timeout(limit, cancelled).await);
+}
+
+/// The version that an answer tells; none where the server has nothing to say or refuses to.
+fn version_of(answer: Answer) -> std::result::Result<Option<Version>, tokio_postgres::Error> {
+    match answer {
+        Ok(messages) => Ok(first_value(&messages).as_deref().and_then(Version::parse)),
+        Err(source) if source.as_db_error().is_some() => Ok(None),
+        Err(source) => Err(source),
+    }
 }
 
 fn first_value(messages: &[SimpleQueryMessage]) -> Option<String> {

@@ -209,7 +209,9 @@ impl Session {
         row_count: usize,
         tally: Tally,
     ) -> Result<Counts, Failure> {
+        self.is_writing = true;
         let written = self.write_guarded(sql, values, tally).await;
+        self.is_writing = false;
         self.used_at = SystemTime::now();
         if written.as_ref().is_err_and(|failure| !failure.is_row_fault) {
             self.is_spoiled = true;

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::ledger::{Held, Ledger};
+use crate::ledger::{Held, Lease, Ledger};
 use crate::object::Request;
 use crate::table::TableName;
 
@@ -21,7 +21,7 @@ impl<'a> Fence<'a> {
 
     /// Whether the claim must be renewed before anything more is written. A transaction's lock needs nothing.
     pub(super) fn is_old(&self) -> bool {
-        self.held.lease.as_ref().is_some_and(|lease| lease.is_old())
+        self.held.lease.as_ref().is_some_and(Lease::is_old)
     }
 
     /// Renews the claim; false when another load has raised it. Where a copy takes up the connection, another one is

@@ -64,10 +64,10 @@ fn append_plain(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
         Kind::Int2 => write!(out, "{}", i16::from_be_bytes(fixed(bytes))),
         Kind::Int4 => write!(out, "{}", i32::from_be_bytes(fixed(bytes))),
         Kind::Int8 => write!(out, "{}", i64::from_be_bytes(fixed(bytes))),
-        Kind::Float4 => append_float(f64::from(f32::from_be_bytes(fixed(bytes))), f32_text(bytes), out),
+        Kind::Float4 => append_float(f64::from(f32::from_be_bytes(fixed(bytes))), &f32_text(bytes), out),
         Kind::Float8 => {
             let value = f64::from_be_bytes(fixed(bytes));
-            append_float(value, format!("{value:e}"), out)
+            append_float(value, &format!("{value:e}"), out)
         }
         Kind::Numeric { .. } => {
             append_numeric(bytes, out);
@@ -97,7 +97,7 @@ fn f32_text(bytes: &[u8]) -> String {
     format!("{:e}", f32::from_be_bytes(fixed(bytes)))
 }
 
-fn append_float(value: f64, digits: String, out: &mut Vec<u8>) -> std::io::Result<()> {
+fn append_float(value: f64, digits: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
     if value.is_nan() {
         write!(out, "NaN")
     } else if value.is_infinite() {

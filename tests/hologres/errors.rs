@@ -162,7 +162,7 @@ fn batches_shrink_where_memory_is_short() {
     hologres.load_with("write: {path: unnest}", text).run().loaded();
     // 9,000 rows are three statements of up to 4,096, or of 2,500 rows four.
     let statements = hologres.standin.executions("unnest");
-    assert!(statements >= 1 + 4, "{statements} statements");
+    assert!(statements > 4, "{statements} statements");
     assert_eq!(hologres.rows("SELECT count(*) FROM t"), ["9000"]);
 }
 

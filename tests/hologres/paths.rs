@@ -14,7 +14,7 @@ fn orders(count: u32) -> String {
             id % 100,
             id % 9 + 1,
             id % 1000,
-            id % 2 == 0
+            id.is_multiple_of(2)
         )
     };
     let first = (0..count).map(|id| row(id, 1));

@@ -1,4 +1,5 @@
 //! A million rows over a streamed copy, in memory that does not grow with them.
+#![allow(clippy::print_stdout, reason = "figures, shown with --nocapture")]
 
 use std::io::Write as _;
 use std::process::Stdio;
