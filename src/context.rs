@@ -135,12 +135,7 @@ impl Context {
         self.session.as_mut().ok_or_else(|| Error::bug("keep the connection"))
     }
 
-    /// The connection that stands, if one does.
-    pub fn open_session(&mut self) -> Option<&mut Session> {
-        self.session.as_mut()
-    }
-
-    /// The same, where a load is at work on it: another one would know nothing of it.
+    /// The connection on which a load is at work: another one would know nothing of it.
     pub fn standing_session(&mut self) -> Result<&mut Session> {
         self.session.as_mut().ok_or_else(|| Error::transient("go on: the connection is gone"))
     }

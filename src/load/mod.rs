@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use crate::context::Context;
-use crate::database::CLOSE_TIMEOUT_MS;
 use crate::error::{Class, Error, RETRY_MAX_DEFAULT, RETRY_PAUSE_DEFAULT_MS, Result};
 use crate::ledger::{Claim, LEASED_STATEMENT_MS, Lease, Ledger, Line};
 use crate::object::body::{ObjectBody, current_version};
@@ -25,71 +24,23 @@ use crate::table::TableName;
 
 mod fence;
 mod intake;
+mod invocation;
 mod stream;
 
 use fence::Fence;
+pub use invocation::Invocation;
 use stream::{Flow, Stream};
 
 /// How long a claim waits for another load of the same object; small objects are done by then.
 const CLAIM_WAIT_MS: u64 = 5_000;
 /// How long a statement waits for rows that another load has locked.
 const LOCK_WAIT_MS: u64 = 60_000;
-/// Statement timeout where no deadline gives one.
-const STATEMENT_TIMEOUT_MS: u64 = 8 * 3_600_000;
-/// Kept back of an invocation's time for rolling back and answering: a twentieth, within these bounds.
-const EXIT_MARGIN_MIN_MS: u64 = 300;
-/// See above.
-const EXIT_MARGIN_MAX_MS: u64 = 5_000;
-/// Kept back of that for the answer alone.
-const ANSWER_MARGIN_MS: u64 = 100;
 /// A certificate that ends sooner is worth a warning.
 const CERTIFICATE_WARNING_DAYS: i64 = 30;
 
 /// How a hint begins that holds where an object's rows appear together, and what it says elsewhere.
 const ALL_OR_NOTHING: &str = "nothing was loaded:";
 const PART: &str = "a part of the rows was written:";
-
-/// What the door knows of this invocation.
-#[derive(Clone, Copy, Default)]
-pub struct Invocation<'a> {
-    /// When it will be cut off.
-    pub deadline: Option<Instant>,
-    /// Its id, for the ledger.
-    pub request_id: Option<&'a str>,
-    /// Called with bytes read and rows seen, now and then.
-    pub progress: Option<&'a (dyn Fn(u64, u64) + Send + Sync)>,
-}
-
-impl Invocation<'_> {
-    /// Time left, the margin for the exit taken off.
-    fn remaining(&self) -> Option<Duration> {
-        let left = self.deadline?.saturating_duration_since(Instant::now());
-        let margin = (left / 20)
-            .clamp(Duration::from_millis(EXIT_MARGIN_MIN_MS), Duration::from_millis(EXIT_MARGIN_MAX_MS));
-        Some(left.saturating_sub(margin))
-    }
-
-    /// For each of the two steps of closing a connection: a fifth of the time that is really left.
-    fn close_limit(&self) -> Duration {
-        let limit = Duration::from_millis(CLOSE_TIMEOUT_MS);
-        self.deadline.map_or(limit, |at| limit.min(at.saturating_duration_since(Instant::now()) / 5))
-    }
-
-    /// For what is still to be said to others once a load has failed; what is kept back is for the answer.
-    pub fn exit_limit(&self) -> Duration {
-        let limit = Duration::from_millis(EXIT_MARGIN_MAX_MS);
-        let answering = Duration::from_millis(ANSWER_MARGIN_MS);
-        self.deadline.map_or(limit, |at| {
-            let left = at.saturating_duration_since(Instant::now()).saturating_sub(answering);
-            limit.min(left.mul_f32(0.8))
-        })
-    }
-
-    fn statement_ms(&self) -> u64 {
-        let remaining = self.remaining().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-        remaining.unwrap_or(STATEMENT_TIMEOUT_MS).clamp(1, STATEMENT_TIMEOUT_MS)
-    }
-}
 
 /// Loads one object; whatever happens becomes part of the report.
 pub async fn load(context: &mut Context, request: &Request, invocation: &Invocation<'_>) -> Report {
@@ -288,7 +239,7 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     };
     let clock = Instant::now();
     begin(context, work.invocation, true).await?;
-    let session = session_of(context)?;
+    let session = context.standing_session()?;
     let wait = Duration::from_millis(CLAIM_WAIT_MS);
     let name = &plan.table.name;
     let claim = ledger.claim(session, request, name, &plan.hash, &work.trace.owner, wait).await?;
@@ -340,13 +291,13 @@ async fn pinned(context: &Context, request: &Request) -> Result<Request> {
 }
 
 async fn plan(context: &mut Context, route: std::sync::Arc<Route>) -> Result<Plan> {
-    let table = session_of(context)?.table(&route.table).await?;
+    let table = context.standing_session()?.table(&route.table).await?;
     Plan::new(route, table)
 }
 
 /// Under a lease no statement may outlast it.
 async fn begin(context: &mut Context, invocation: &Invocation<'_>, is_claimed: bool) -> Result<()> {
-    let session = session_of(context)?;
+    let session = context.standing_session()?;
     let statement_ms = invocation.statement_ms();
     let is_leased = is_claimed && session.dialect().is_hologres();
     let statement_ms = if is_leased { statement_ms.min(LEASED_STATEMENT_MS) } else { statement_ms };
@@ -376,11 +327,11 @@ async fn transfer(
         Some(Ordering::Greater) | None => false,
     };
     if is_passed {
-        session_of(context)?.rollback().await?;
+        context.standing_session()?.rollback().await?;
         work.report.end(Status::Superseded, "a version that was modified later has been loaded");
         return Ok(());
     }
-    let session = session_of(context)?;
+    let session = context.standing_session()?;
     session.set_lock_timeout(LOCK_WAIT_MS.min(work.invocation.statement_ms())).await?;
     let dialect = session.dialect();
 
@@ -405,7 +356,7 @@ async fn transfer(
             stream.rejects().write(place, context.aws.as_ref(), &request.object, &work.trace.version).await?;
     }
     // From here on the rows of a copy are there.
-    stream.finish(session_of(context)?).await?;
+    stream.finish(context.standing_session()?).await?;
     commit(context, work, fence.as_ref(), request, plan).await?;
     work.report.phases.finish_ms = elapsed_ms(clock);
     Ok(())
@@ -431,7 +382,7 @@ async fn commit(
 ) -> Result<()> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     work.report.lag_ms = request.event_time_ms.map(|put_ms| now_ms.saturating_sub(put_ms).max(0));
-    let session = session_of(context)?;
+    let session = context.standing_session()?;
     if let Some(fence) = fence {
         let lease = fence.held.lease.as_ref();
         let (ledger, table) = (&fence.ledger, &plan.table.name);
@@ -475,7 +426,7 @@ async fn commit(
 async fn dry_run(context: &mut Context, work: &mut Work<'_>, request: &Request, plan: &Plan) -> Result<()> {
     let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
     note_version(&body, work.report, work.trace);
-    let dialect = session_of(context)?.dialect();
+    let dialect = context.standing_session()?.dialect();
     let planner = &context.planner;
     let mut stream = Stream::new(plan, planner.zone(), planner.limits(), body, dialect);
     let streamed = stream.run_dry(&context.refusals, work.invocation, work.report).await;
@@ -504,11 +455,6 @@ fn note_version(body: &ObjectBody, report: &mut Report, trace: &mut Trace) {
     trace.version = body.version.clone();
     report.version_id.clone_from(&trace.version.version_id);
     report.etag.clone_from(&trace.version.etag);
-}
-
-/// The connection in whose transaction we are; another one would know nothing of it.
-fn session_of(context: &mut Context) -> Result<&mut crate::database::Session> {
-    context.open_session().ok_or_else(|| Error::transient("go on: the connection is gone"))
 }
 
 /// Errors of S3 that are an answer: the object changed or went after its event was sent.

@@ -1,0 +1,56 @@
+//! What the door knows of an invocation, and how much of its time is left for what.
+
+use std::time::{Duration, Instant};
+
+use crate::database::CLOSE_TIMEOUT_MS;
+
+/// Statement timeout where no deadline gives one.
+const STATEMENT_TIMEOUT_MS: u64 = 8 * 3_600_000;
+/// Kept back of an invocation's time for rolling back and answering: a twentieth, within these bounds.
+const EXIT_MARGIN_MIN_MS: u64 = 300;
+/// See above.
+const EXIT_MARGIN_MAX_MS: u64 = 5_000;
+/// Kept back of that for the answer alone.
+const ANSWER_MARGIN_MS: u64 = 100;
+
+/// What the door knows of this invocation.
+#[derive(Clone, Copy, Default)]
+pub struct Invocation<'a> {
+    /// When it will be cut off.
+    pub deadline: Option<Instant>,
+    /// Its id, for the ledger.
+    pub request_id: Option<&'a str>,
+    /// Called with bytes read and rows seen, now and then.
+    pub progress: Option<&'a (dyn Fn(u64, u64) + Send + Sync)>,
+}
+
+impl Invocation<'_> {
+    /// Time left, the margin for the exit taken off.
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        let left = self.deadline?.saturating_duration_since(Instant::now());
+        let margin = (left / 20)
+            .clamp(Duration::from_millis(EXIT_MARGIN_MIN_MS), Duration::from_millis(EXIT_MARGIN_MAX_MS));
+        Some(left.saturating_sub(margin))
+    }
+
+    /// For each of the two steps of closing a connection: a fifth of the time that is really left.
+    pub(super) fn close_limit(&self) -> Duration {
+        let limit = Duration::from_millis(CLOSE_TIMEOUT_MS);
+        self.deadline.map_or(limit, |at| limit.min(at.saturating_duration_since(Instant::now()) / 5))
+    }
+
+    /// For what is still to be said to others once a load has failed; what is kept back is for the answer.
+    pub fn exit_limit(&self) -> Duration {
+        let limit = Duration::from_millis(EXIT_MARGIN_MAX_MS);
+        let answering = Duration::from_millis(ANSWER_MARGIN_MS);
+        self.deadline.map_or(limit, |at| {
+            let left = at.saturating_duration_since(Instant::now()).saturating_sub(answering);
+            limit.min(left.mul_f32(0.8))
+        })
+    }
+
+    pub(super) fn statement_ms(&self) -> u64 {
+        let remaining = self.remaining().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        remaining.unwrap_or(STATEMENT_TIMEOUT_MS).clamp(1, STATEMENT_TIMEOUT_MS)
+    }
+}
