@@ -2,6 +2,11 @@
 .DEFAULT_GOAL := help
 PYTHON := python3 -B
 CARGO_LOCAL := --profile local
+# What the main job loads into: postgresql, or hologres, its stand-in (PROFILE=2.2|3.1|4.1, EXTENDED_COPY=off).
+TARGET := postgresql
+PROFILE :=
+EXTENDED_COPY :=
+TARGET_OPTIONS = --target $(TARGET) $(if $(PROFILE),--profile $(PROFILE)) $(if $(EXTENDED_COPY),--extended-copy $(EXTENDED_COPY))
 # Where PostgreSQL is not installed, it is found or fetched first.
 WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 
@@ -10,11 +15,11 @@ WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 help: ## List the targets
 	@grep -hE '^[a-zA-Z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-zA-Z_-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
 
-run: ## The main job on this machine: two S3 puts invoke the handler, rows appear in PostgreSQL
-	@$(PYTHON) scripts/run.py
+run: ## The main job on this machine: two S3 puts invoke the handler, rows appear in PostgreSQL (TARGET=hologres: its stand-in)
+	@$(PYTHON) scripts/run.py $(TARGET_OPTIONS)
 
 play: ## The same, and leave everything up to play with
-	@$(PYTHON) scripts/run.py --keep
+	@$(PYTHON) scripts/run.py --keep $(TARGET_OPTIONS)
 
 test: lint unit demo validate ## Everything that CI runs
 
@@ -31,8 +36,8 @@ unit: ## Tests: pure rooms, and the real binaries against a real PostgreSQL and 
 	$(WITH_POSTGRES) cargo test $(CARGO_LOCAL) -- --test-threads 4
 
 demo: ## `make run`, its result checked
-	@$(PYTHON) scripts/run.py
-	@$(PYTHON) scripts/check_result.py
+	@$(PYTHON) scripts/run.py $(TARGET_OPTIONS)
+	@$(PYTHON) scripts/check_result.py $(TARGET_OPTIONS)
 
 bench: ## What a load costs, beside psql \copy + merge
 	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load

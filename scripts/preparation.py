@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from steps import step
@@ -122,10 +122,11 @@ def make_environment(folder: Path, requirements: Path) -> Path:
     return python
 
 
-def build_binaries() -> Path:
-    """Builds `bootstrap` and `holoload` and answers their folder."""
+def build_binaries(examples: Iterable[str] = ()) -> Path:
+    """Builds `bootstrap` and `holoload`, and these examples, and answers the folder of the first two."""
     # One test beside them: with the features that tests add, `make test` finds everything built.
     command = ["cargo", "build", "--profile", "local", "--bins", "--test", "tidy"]
+    command += [f"--example={name}" for name in examples]
     if not sys.stderr.isatty():
         command.append("--quiet")
     subprocess.run(command, cwd=ROOT, check=True)
