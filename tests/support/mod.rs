@@ -17,6 +17,7 @@ mod s3_body;
 mod s3_read;
 mod s3_store;
 mod s3_write;
+pub mod standin;
 
 use std::future::Future;
 use std::io::Write as _;

@@ -39,6 +39,8 @@ pub struct Options {
     pub leaf: Leaf,
     /// Further lines of `postgresql.conf`.
     pub settings: Vec<(String, String)>,
+    /// The folder of `initdb` and `postgres`; `None` finds one.
+    pub binaries: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -49,6 +51,22 @@ impl Default for Options {
             authority: None,
             leaf: Leaf::default(),
             settings: Vec::new(),
+            binaries: None,
+        }
+    }
+}
+
+impl Options {
+    /// A cluster for the Hologres stand-in.
+    pub fn behind_standin() -> Self {
+        let binaries = std::env::var_os("HOLOLOAD_TEST_PGBIN11").map(PathBuf::from);
+        Self {
+            authentication: Authentication::Md5,
+            tls: false,
+            settings: vec![("max_connections".to_owned(), "400".to_owned())],
+            // A root's tests run the server as another user, who may not reach the folder.
+            binaries: binaries.filter(|folder| is_runnable(folder)),
+            ..Self::default()
         }
     }
 }
@@ -65,6 +83,8 @@ pub struct Database {
     pub ca_path: PathBuf,
     pub tls: bool,
     socket_dir: PathBuf,
+    /// The server's own port, whatever stands in front of it.
+    socket_port: u16,
 }
 
 impl Database {
@@ -97,10 +117,21 @@ impl Database {
 
     async fn local(&self, user: &str) -> Result<Client, tokio_postgres::Error> {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(&self.socket_dir).port(self.port).user(user).dbname(&self.name);
+        config.host_path(&self.socket_dir).port(self.socket_port).user(user).dbname(&self.name);
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// The same database behind something that listens on this port and shows certificates of this authority.
+    pub fn behind(&self, port: u16, authority: &Authority, ca_path: PathBuf) -> Self {
+        let ca_pem = authority.pem();
+        Self { host: "localhost".to_owned(), port, ca_pem, ca_path, tls: true, ..self.clone() }
+    }
+
+    /// The folder of the server's unix socket, and the number in its name.
+    pub fn socket(&self) -> (&Path, u16) {
+        (&self.socket_dir, self.socket_port)
     }
 
     /// The rows that one or more statements answer, as text, read by the superuser. Blocks; see [`rows`] otherwise.
@@ -193,9 +224,16 @@ pub fn shared() -> &'static Postgres {
     SHARED.get_or_init(|| Postgres::start(Options::default()))
 }
 
+/// One cluster for the whole test binary to stand behind the Hologres stand-in: PostgreSQL 11 where
+/// `HOLOLOAD_TEST_PGBIN11` names its programs, and plaintext, because the stand-in ends TLS.
+pub fn shared_hologres() -> &'static Postgres {
+    static SHARED: OnceLock<Postgres> = OnceLock::new();
+    SHARED.get_or_init(|| Postgres::start(Options::behind_standin()))
+}
+
 impl Postgres {
     pub fn start(options: Options) -> Self {
-        let binaries = binaries();
+        let binaries = options.binaries.unwrap_or_else(binaries);
         let authority = options.authority.unwrap_or_else(|| Authority::new("test authority"));
         let setup = Setup { authority: &authority, leaf: &options.leaf, settings: &options.settings };
         // The port was free a moment ago; another process may have taken it since.
@@ -332,6 +370,7 @@ impl Setup<'_> {
             ca_path: dir.join("ca.pem"),
             tls,
             socket_dir: dir.join("socket"),
+            socket_port: port,
         };
         Some((main, dir, user, server))
     }
@@ -402,6 +441,13 @@ fn become_user(command: &mut Command, user: Option<&User>) {
     if let Some(user) = user {
         command.uid(user.id).gid(user.group);
     }
+}
+
+fn is_runnable(binaries: &Path) -> bool {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let mut postgres = Command::new(binaries.join("postgres"));
+    become_user(&mut postgres, is_root.then(unprivileged).as_ref());
+    postgres.arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// The user `postgres` where there is one, else `nobody`.
