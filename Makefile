@@ -10,7 +10,7 @@ TARGET_OPTIONS = --target $(TARGET) $(if $(PROFILE),--profile $(PROFILE)) $(if $
 # Where PostgreSQL is not installed, it is found or fetched first.
 WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 
-.PHONY: help run play test lint fmt unit demo bench validate deploy-local sam-local build build-LoaderFunction clean
+.PHONY: help run play standin test lint fmt unit demo bench validate deploy-local sam-local build build-LoaderFunction clean
 
 help: ## List the targets
 	@grep -hE '^[a-zA-Z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-zA-Z_-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
@@ -20,6 +20,9 @@ run: ## The main job on this machine: two S3 puts invoke the handler, rows appea
 
 play: ## The same, and leave everything up to play with
 	@$(PYTHON) scripts/run.py --keep $(TARGET_OPTIONS)
+
+standin: ## The stand-in of Hologres with a table, until Ctrl-C; says what to type beside it
+	@$(WITH_POSTGRES) $(PYTHON) scripts/standin.py
 
 test: lint unit demo validate ## Everything that CI runs
 

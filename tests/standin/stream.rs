@@ -1,5 +1,6 @@
 //! Fixed COPY: what it takes, and that it is not atomic.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -177,7 +178,8 @@ fn a_million_rows_take_seconds() {
         assert_eq!(outcome(&raw.answers()), "COPY 10000");
     }
     let took = clock.elapsed();
-    eprintln!("1,000,000 rows in {took:?}");
+    // Figures for whoever runs the tests with `--nocapture`; a closed standard error fails no test.
+    let _ = writeln!(std::io::stderr(), "1,000,000 rows in {took:?}");
     assert_eq!(world.db.count("t"), 1_000_000);
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
 }

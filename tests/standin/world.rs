@@ -51,12 +51,15 @@ impl World {
     }
 
     pub async fn connect(&self, config: &Config) -> Result<Client, Error> {
-        let ca = native_tls::Certificate::from_pem(self.db.ca_pem.as_bytes()).expect("a CA");
-        let connector = native_tls::TlsConnector::builder().add_root_certificate(ca).build().expect("TLS");
-        let tls = postgres_native_tls::MakeTlsConnector::new(connector);
-        let (client, connection) = config.connect(tls).await?;
+        let (client, connection) = config.connect(self.tls()).await?;
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    pub fn tls(&self) -> postgres_native_tls::MakeTlsConnector {
+        let ca = native_tls::Certificate::from_pem(self.db.ca_pem.as_bytes()).expect("a CA");
+        let connector = native_tls::TlsConnector::builder().add_root_certificate(ca).build().expect("TLS");
+        postgres_native_tls::MakeTlsConnector::new(connector)
     }
 
     /// `a|b|NULL` for each row.

@@ -260,6 +260,21 @@ impl Postgres {
         Database { name, ..self.main.clone() }
     }
 
+    /// An empty database of exactly this name, and its owner.
+    pub fn database_of(&self, name: &str, user: &str, password: &str) -> Database {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let secret = password.replace('\'', "''");
+        self.query(&format!("CREATE ROLE {} LOGIN PASSWORD '{secret}'", quoted(user)));
+        self.query(&format!("CREATE DATABASE {} OWNER {} TEMPLATE template0", quoted(name), quoted(user)));
+        let (name, user, password) = (name.to_owned(), user.to_owned(), password.to_owned());
+        Database { name, user, password, ..self.main.clone() }
+    }
+
+    /// The superuser's name and password.
+    pub fn superuser() -> (&'static str, &'static str) {
+        (SUPERUSER, PASSWORD)
+    }
+
     /// The authority that signed the server's first certificate.
     pub fn authority(&self) -> &Authority {
         &self.authority

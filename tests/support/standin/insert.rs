@@ -178,7 +178,7 @@ impl Insert {
             [row, dot, column] if dot.is_symbol(".") => {
                 let row = row.name()?;
                 let old = self.alias.as_ref().or(self.table.last())?;
-                (row == "excluded" || row == old).then(|| ())?;
+                (row == "excluded" || row == old).then_some(())?;
                 Some((column.name()?.to_owned(), row == "excluded"))
             }
             _ => None,

@@ -31,7 +31,9 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+#[allow(unused_imports, reason = "every test binary uses a part of it")]
 pub use fault::{Fault, Moment};
+#[allow(unused_imports, reason = "every test binary uses a part of it")]
 pub use login::{akv4_password, today};
 
 use super::certs::{Authority, Leaf};
@@ -142,7 +144,6 @@ pub struct Standin {
     shared: Arc<Shared>,
     front: Database,
     runtime: Option<Runtime>,
-    _folder: tempfile::TempDir,
 }
 
 impl Standin {
@@ -156,14 +157,15 @@ impl Standin {
         block_on(async { db.admin().await.batch_execute(&shim).await }).expect("the shim fits");
         let backend_major = db.value("SHOW server_version_num").and_then(|number| number.parse::<u32>().ok());
         let authority = Authority::new("stand-in authority");
-        let folder = tempfile::tempdir().expect("a folder");
-        let ca_path = folder.path().join("ca.pem");
-        fs::write(&ca_path, authority.pem()).expect("ca.pem");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.expect("a runtime");
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a listener");
         let port = listener.local_addr().expect("an address").port();
+        // Beside the cluster, which takes it along when it goes, however the process ends.
+        let folder = db.socket().0.parent().expect("the cluster's folder");
+        let ca_path = folder.join(format!("standin-{port}.pem"));
+        fs::write(&ca_path, authority.pem()).expect("ca.pem");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
         let front = db.behind(port, &authority, ca_path);
         let shared = Arc::new(Shared {
             acceptor: acceptor(&authority, &options.leaf),
@@ -183,7 +185,7 @@ impl Standin {
             let listener = TcpListener::from_std(listener).expect("a listener");
             door::serve(listener, serving).await;
         });
-        Self { shared, front, runtime: Some(runtime), _folder: folder }
+        Self { shared, front, runtime: Some(runtime) }
     }
 
     /// The same database as its clients see it: host, port and CA are the stand-in's; whatever the tests ask as
@@ -237,8 +239,14 @@ impl Standin {
     }
 }
 
+/// The statements of a text, one by one: many of them may not travel together.
+pub fn statements_of(sql: &str) -> Vec<String> {
+    sql::split(sql).into_iter().map(|statement| statement.text).collect()
+}
+
 impl Drop for Standin {
     fn drop(&mut self) {
+        let _ = fs::remove_file(&self.front.ca_path);
         if let Some(runtime) = self.runtime.take() {
             // Also from inside of another runtime, which may not wait.
             runtime.shutdown_background();

@@ -10,6 +10,7 @@ const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0";
 const BINARY_HEADER_BYTES: usize = 19;
 
 /// Cuts COPY data into whole rows. Holds no more than the rows that nobody has taken.
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 pub struct Rows {
     format: Format,
     quote: u8,
@@ -65,7 +66,11 @@ impl Rows {
             };
         }
         self.data.extend_from_slice(bytes);
-        if self.format == Format::Binary { self.read_binary() } else { Ok(self.read_lines()) }
+        if self.format == Format::Binary {
+            return self.read_binary();
+        }
+        self.read_lines();
+        Ok(())
     }
 
     /// No more data will come: what is left is the last row, which may lack its line end.

@@ -268,13 +268,16 @@ pub fn without_force(statement: &Statement, version: (u32, u32, u32)) -> Option<
 
 /// A catalog column that PostgreSQL 11 does not have yet, as a constant of its type.
 pub fn with_attgenerated(statement: &Statement) -> Option<String> {
-    let at = statement.tokens.iter().position(|token| token.is_word("attgenerated"))?;
-    let token = &statement.tokens[at];
-    let is_qualified = at >= 2 && statement.tokens[at - 1].is_symbol(".");
-    let start = if is_qualified { statement.tokens[at - 2].start } else { token.start };
-    let is_item = statement.tokens.get(at + 1).is_none_or(|next| next.is_symbol(",") || next.is_word("from"));
-    let constant = if is_item { "(''::\"char\") AS attgenerated" } else { "(''::\"char\")" };
-    Some(statement.replaced(start, token.end, constant))
+    let tokens = &statement.tokens;
+    let places = tokens.iter().enumerate().rev().filter(|(_, token)| token.is_word("attgenerated"));
+    let text = places.fold(statement.text.clone(), |text, (at, token)| {
+        let is_qualified = at >= 2 && tokens[at - 1].is_symbol(".");
+        let start = if is_qualified { tokens[at - 2].start } else { token.start };
+        let is_item = tokens.get(at + 1).is_none_or(|next| next.is_symbol(",") || next.is_word("from"));
+        let name = if is_item { " AS attgenerated" } else { "" };
+        format!("{}(''::\"char\"){name}{}", &text[..start], &text[token.end..])
+    });
+    statement.has_word("attgenerated").then_some(text)
 }
 
 /// What a connection of `type=fixed` says to everything but Fixed Plans.

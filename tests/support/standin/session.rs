@@ -101,6 +101,7 @@ pub struct Identity {
     pub settings: BTreeMap<String, String>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 pub struct Session {
     pub shared: Arc<Shared>,
     pub client: Peer,
@@ -413,14 +414,17 @@ impl Session {
             (b'P', format!("{name}LOCK TABLE {table} IN EXCLUSIVE MODE\0\0\0")),
             (b'B', format!("{name}{name}\0\0\0\0\0\0")),
             (b'E', format!("{name}\0\0\0\0")),
+            (b'C', format!("P{name}")),
             (b'C', format!("S{name}")),
             (b'H', String::new()),
         ] {
             self.backend.push(&Message::new(tag, body.into_bytes()));
         }
+        let mut is_portal_closed = false;
         loop {
             match self.answer().await?.tag {
-                b'3' => return Ok(()),
+                b'3' if is_portal_closed => return Ok(()),
+                b'3' => is_portal_closed = true,
                 b'E' => {
                     self.backend.push(&Message::new(b'S', Vec::new()));
                     self.drained().await?;
