@@ -2,11 +2,12 @@
 .DEFAULT_GOAL := help
 PYTHON := python3 -B
 CARGO_LOCAL := --profile local
-# What the main job loads into: postgresql, or hologres, its stand-in (PROFILE=2.2|3.1|4.1, EXTENDED_COPY=off).
-TARGET := postgresql
+# What the main job loads into: postgresql, or hologres, which is its stand-in (PROFILE=2.2|3.1|4.1, EXTENDED_COPY=off).
+TARGET :=
 PROFILE :=
 EXTENDED_COPY :=
-TARGET_OPTIONS = --target $(TARGET) $(if $(PROFILE),--profile $(PROFILE)) $(if $(EXTENDED_COPY),--extended-copy $(EXTENDED_COPY))
+STANDIN_OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(EXTENDED_COPY),--extended-copy $(EXTENDED_COPY))
+TARGET_OPTIONS = $(if $(TARGET),--target $(TARGET)) $(STANDIN_OPTIONS)
 # Where PostgreSQL is not installed, it is found or fetched first.
 WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 
@@ -15,7 +16,7 @@ WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 help: ## List the targets
 	@grep -hE '^[a-zA-Z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-zA-Z_-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
 
-run: ## The main job on this machine: two S3 puts invoke the handler, rows appear in PostgreSQL (TARGET=hologres: its stand-in)
+run: ## The main job on this machine: two S3 puts invoke the handler, rows appear in PostgreSQL, or with TARGET=hologres there
 	@$(PYTHON) scripts/run.py $(TARGET_OPTIONS)
 
 play: ## The same, and leave everything up to play with
@@ -38,9 +39,11 @@ fmt: ## Format the code
 unit: ## Tests: pure rooms, and the real binaries against a real PostgreSQL and a real S3 API
 	$(WITH_POSTGRES) cargo test $(CARGO_LOCAL) -- --test-threads 4
 
-demo: ## `make run`, its result checked
-	@$(PYTHON) scripts/run.py $(TARGET_OPTIONS)
-	@$(PYTHON) scripts/check_result.py $(TARGET_OPTIONS)
+demo: ## `make run` into PostgreSQL and into the stand-in of Hologres, or into TARGET; the results checked
+	@set -e; for target in $(or $(TARGET),postgresql hologres); do \
+		$(PYTHON) scripts/run.py --target $$target $(STANDIN_OPTIONS); \
+		$(PYTHON) scripts/check_result.py --target $$target $(STANDIN_OPTIONS); \
+	done
 
 bench: ## What a load costs, beside psql \copy + merge
 	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load

@@ -60,6 +60,13 @@ def prepare_postgres(tools: list[str]) -> Path:
         return install_postgres()
 
 
+def prepare_standin_postgres(tools: list[str]) -> Path:
+    """PostgreSQL 11 for the stand-in of Hologres; the usual one, which takes newer SQL, where 11 cannot be had."""
+    usual = prepare_postgres(tools)
+    with step("PostgreSQL 11 for the stand-in in .tools"):
+        return find_postgres_11() or usual
+
+
 def lacking_tools(names: list[str]) -> list[str]:
     """Everything that the build or the environment needs and this machine lacks, with the package to install."""
     _find_cargo()

@@ -78,7 +78,7 @@ def find_postgresql(_arguments: argparse.Namespace, tools: list[str]) -> list[st
 
 
 def find_hologres(arguments: argparse.Namespace, tools: list[str]) -> list[str | Path]:
-    postgres = preparation.prepare_postgres_11(tools)
+    postgres = preparation.prepare_standin_postgres(tools)
     return ["--postgres", postgres, "--profile", arguments.profile, "--extended-copy", arguments.extended_copy]
 
 
