@@ -104,6 +104,26 @@ async fn a_key_twice_in_one_statement() {
     let twice = client.execute(sql, &[&vec![1_i64, 1], &vec!["a", "b"]]).await;
     assert_said(twice, "23505", "Update row with Key");
     client.execute(sql, &[&vec![1_i64, 2], &vec!["a", "b"]]).await.expect("each once");
+    let ignored =
+        "INSERT INTO t (id, name) SELECT unnest($1::int8[]), unnest($2::text[]) ON CONFLICT DO NOTHING";
+    let twice = client.execute(ignored, &[&vec![3_i64, 3], &vec!["a", "b"]]).await;
+    assert_said(twice, "23505", "Update row with Key");
+    client.execute(ignored, &[&vec![2_i64, 3], &vec!["a", "b"]]).await.expect("each once");
+}
+
+#[tokio::test]
+async fn several_rows_are_not_atomic() {
+    let world = tables("plan_partial");
+    world.db.run("ALTER TABLE t ADD CHECK (n < 100)");
+    let client = world.client().await;
+    let sql = "INSERT INTO t (id, n) SELECT unnest($1::int8[]), unnest($2::int4[]) ON CONFLICT DO NOTHING";
+    let late = client.execute(sql, &[&vec![1_i64, 2, 3, 4], &vec![1_i32, 2, 3, 400]]).await;
+    assert_said(late, "23514", "check constraint");
+    assert_eq!(world.rows("SELECT id FROM t ORDER BY id"), ["1", "2"], "some were written");
+    let early = client.execute(sql, &[&vec![5_i64, 6], &vec![500_i32, 6]]).await;
+    assert_said(early, "23514", "check constraint");
+    assert_eq!(world.db.count("t"), 2, "or none");
+    assert_eq!(client.execute(sql, &[&vec![5_i64, 6], &vec![5_i32, 6]]).await.expect("usable"), 2);
 }
 
 #[tokio::test]

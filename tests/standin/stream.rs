@@ -183,3 +183,25 @@ fn a_million_rows_take_seconds() {
     assert_eq!(world.db.count("t"), 1_000_000);
     assert!(took < Duration::from_mins(1), "{took:?}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_stream_takes_little_memory() {
+    let world = world("stream_memory", Options::default(), "CREATE TABLE t (id int8 PRIMARY KEY, name text)");
+    let mut raw = Raw::connect(&world);
+    raw.send(b'Q', format!("{BINARY}\0").as_bytes());
+    assert_eq!(raw.read().0, b'G');
+    let name = "x".repeat(4000);
+    raw.send(b'd', &binary(&[]));
+    for id in 0..50_000 {
+        // Without the header, which every call makes anew.
+        raw.send(b'd', &binary(&[(id, &name)])[19..]);
+    }
+    raw.send(b'c', b"");
+    assert_eq!(outcome(&raw.answers()), "COPY 50000");
+    // The stand-in runs inside of this process.
+    let status = std::fs::read_to_string("/proc/self/status").expect("this process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(peak_kib < 100 * 1024, "{peak_kib} KiB at the peak, for 200 MB of rows");
+}

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::errors::Refusal;
+use super::errors::{Refusal, named as named_error};
+use super::partial::has_key_twice;
 use super::rules;
 use super::session::{Action, Prepared, Session, Stop};
 use super::simple::protocol_violation;
@@ -124,6 +125,9 @@ impl Session {
             self.exchange(&message, b"2").await?;
         }
         if let Some(prepared) = prepared {
+            if prepared.is_divisible || !prepared.key_places.is_empty() {
+                self.bound = message.body;
+            }
             self.portals.insert(portal, prepared);
         }
         Ok(())
@@ -150,7 +154,16 @@ impl Session {
         self.admit(&prepared).await?;
         match &prepared.action {
             Action::Pass { .. } => {
+                self.tell_query_id();
+                if has_key_twice(&self.bound, &prepared.key_places) {
+                    return Err(Refusal::from(named_error("row_twice")).into());
+                }
                 if self.exchange(&message, b"CIs").await? == b'E' {
+                    let is_of_rows = ["22", "23"].iter().any(|class| self.last_code.starts_with(class));
+                    if prepared.is_divisible && is_of_rows && self.status == b'I' {
+                        let bound = std::mem::take(&mut self.bound);
+                        self.write_some(&prepared.sql, &bound).await?;
+                    }
                     return Ok(());
                 }
                 self.ran(&prepared).await?;

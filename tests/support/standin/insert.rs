@@ -2,7 +2,7 @@
 
 use super::catalog::{Column, Table};
 use super::errors::{Refusal, named};
-use super::sql::{Cursor, Statement, Token, list, names};
+use super::sql::{Cursor, Kind, Statement, Token, list, names};
 
 /// Where the rows come from.
 enum Rows {
@@ -84,6 +84,17 @@ impl Insert {
             return Err(named("parent_table").into());
         }
         Ok(is_fixed)
+    }
+
+    /// Where the key's columns stand among the arrays of an unnest INSERT whose parameters are its columns in order.
+    pub fn key_places(&self, table: &Table, statement: &Statement) -> Vec<usize> {
+        let Some(columns) = &self.columns else { return Vec::new() };
+        let parameters = statement.tokens.iter().filter(|token| token.kind == Kind::Parameter);
+        let is_in_order =
+            parameters.map(|token| token.value.as_str()).eq((1..=columns.len()).map(|n| format!("${n}")));
+        let place = |key: &String| columns.iter().position(|column| column == key);
+        let places: Option<Vec<usize>> = table.key.iter().map(place).collect();
+        places.filter(|_| is_in_order && matches!(self.rows, Rows::Unnest(_))).unwrap_or_default()
     }
 
     fn check_conflict_target(&self, table: &Table) -> Result<(), Refusal> {

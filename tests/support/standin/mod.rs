@@ -15,6 +15,7 @@ mod fault;
 mod fixed_copy;
 mod insert;
 mod login;
+mod partial;
 mod rows;
 mod rules;
 mod session;

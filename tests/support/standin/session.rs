@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use super::Shared;
@@ -18,6 +19,7 @@ use super::sql::{Statement, quote};
 use super::wire::{Message, Peer};
 
 const AFFECTED_ROWS: &str = "hg_experimental_enable_fixed_dispatcher_affected_rows";
+const DISPLAY_QUERY_ID: &str = "hg_experimental_display_query_id";
 const ENABLE_TRANSACTION: &str = "hg_experimental_enable_transaction";
 
 /// Why a statement goes no further.
@@ -58,7 +60,19 @@ pub struct Prepared {
     pub action: Action,
     class: Class,
     setting: Option<Setting>,
+    /// A Fixed Plan of arrays, of which a part may be written when it fails.
+    pub is_divisible: bool,
+    /// Which of its arrays hold the key.
+    pub key_places: Vec<usize>,
     /// Locked while a transaction of several writes runs.
+    table: Option<String>,
+}
+
+/// What is known of a statement that writes.
+#[derive(Default)]
+struct Write {
+    is_fixed: bool,
+    key_places: Vec<usize>,
     table: Option<String>,
 }
 
@@ -110,6 +124,10 @@ pub struct Session {
     pub identity: Identity,
     pub prepared: HashMap<String, Arc<Prepared>>,
     pub portals: HashMap<String, Arc<Prepared>>,
+    /// The last Bind of a divisible statement.
+    pub bound: Bytes,
+    /// SQLSTATE of PostgreSQL's last error.
+    pub last_code: String,
     /// After an error of the extended protocol nothing counts until Sync.
     pub is_skipping: bool,
     /// As in ReadyForQuery: idle, in a transaction, in a failed one.
@@ -142,6 +160,8 @@ impl Session {
             identity,
             prepared: HashMap::new(),
             portals: HashMap::new(),
+            bound: Bytes::new(),
+            last_code: String::new(),
             is_skipping: false,
             status: b'I',
             is_wrapped: false,
@@ -216,7 +236,15 @@ impl Session {
         let sql = statement.text.clone();
         if let Some(copy) = Copy::parse(statement) {
             let action = Action::Copy(copy?);
-            return Ok(Prepared { sql, action, class, setting: None, table: None });
+            return Ok(Prepared {
+                sql,
+                action,
+                class,
+                setting: None,
+                is_divisible: false,
+                key_places: Vec::new(),
+                table: None,
+            });
         }
         let setting = Setting::parse(statement);
         if let Some(own) = setting.as_ref().filter(|setting| setting.is_own()) {
@@ -229,44 +257,59 @@ impl Session {
             }
             let action =
                 Action::Keep(Setting { name: own.name.clone(), value: own.value.clone(), is_local: false });
-            return Ok(Prepared { sql, action, class, setting: None, table: None });
+            return Ok(Prepared {
+                sql,
+                action,
+                class,
+                setting: None,
+                is_divisible: false,
+                key_places: Vec::new(),
+                table: None,
+            });
         }
-        let (is_fixed, table) = self.check_write(statement, class).await?;
+        let Write { is_fixed, key_places, table } = self.check_write(statement, class).await?;
         if self.identity.is_fixed && !is_fixed {
             return Err(rules::not_fixed().into());
         }
+        let is_divisible = is_fixed && class == Class::Dml("INSERT") && statement.has_word("unnest");
         let (text, after) = self.translated(statement)?;
-        Ok(Prepared { sql, action: Action::Pass { text, after }, class, setting, table })
+        Ok(Prepared {
+            sql,
+            action: Action::Pass { text, after },
+            class,
+            setting,
+            is_divisible,
+            key_places,
+            table,
+        })
     }
 
-    /// Whether it is a Fixed Plan, and which table it writes.
-    async fn check_write(
-        &mut self,
-        statement: &Statement,
-        class: Class,
-    ) -> Result<(bool, Option<String>), Stop> {
+    async fn check_write(&mut self, statement: &Statement, class: Class) -> Result<Write, Stop> {
         match class {
             Class::Dml("INSERT") => {
-                let Some(insert) = Insert::parse(statement) else { return Ok((false, None)) };
-                let Some(table) = self.table(&insert.table).await? else { return Ok((false, None)) };
+                let Some(insert) = Insert::parse(statement) else { return Ok(Write::default()) };
+                let Some(table) = self.table(&insert.table).await? else { return Ok(Write::default()) };
                 let is_fixed = insert.check(&table, self.shared.version())?;
-                let is_light = is_fixed && !(self.identity.is_fixed && statement.has_word("select"));
-                Ok((is_light, Some(table.name)))
+                // A light connection does not take `INSERT … SELECT`.
+                let is_fixed = is_fixed && !(self.identity.is_fixed && statement.has_word("select"));
+                let key_places = insert.key_places(&table, statement);
+                Ok(Write { is_fixed, key_places, table: Some(table.name) })
             }
             Class::Dml("UPDATE") => {
                 let Some((name, columns)) = rules::update_targets(statement) else {
-                    return Ok((false, None));
+                    return Ok(Write::default());
                 };
-                let Some(table) = self.table(&name).await? else { return Ok((false, None)) };
+                let Some(table) = self.table(&name).await? else { return Ok(Write::default()) };
                 if columns.iter().any(|column| table.key.contains(column)) {
                     return Err(
                         Refusal::not_supported("Feature not supported: UPDATE with shard keys").into()
                     );
                 }
-                Ok((statement.has_word("where"), Some(table.name)))
+                let is_fixed = statement.has_word("where");
+                Ok(Write { is_fixed, key_places: Vec::new(), table: Some(table.name) })
             }
-            Class::Dml("DELETE") => Ok((statement.has_word("where"), None)),
-            _ => Ok((false, None)),
+            Class::Dml("DELETE") => Ok(Write { is_fixed: statement.has_word("where"), ..Write::default() }),
+            _ => Ok(Write::default()),
         }
     }
 
@@ -385,12 +428,23 @@ impl Session {
         message
     }
 
+    /// The statement's number, for whoever asks the vendor about it.
+    pub fn tell_query_id(&mut self) {
+        if self.is_on(DISPLAY_QUERY_ID) {
+            self.client.push(&Message::new(
+                b'N',
+                Message::error("NOTICE", "00000", "QueryID: 10000000000000001").body,
+            ));
+        }
+    }
+
     /// Passes on a message of PostgreSQL's.
     pub async fn pass_on(&mut self, message: Message) -> io::Result<()> {
         let message = match message.tag {
             b'C' => self.tag(message),
             b'E' => {
                 let (code, text) = message.error_parts();
+                self.last_code.clone_from(&code);
                 let original = Refusal::new(code, text);
                 let said = rewritten(original.clone());
                 if said == original { message } else { Message::error("ERROR", &said.code, &said.message) }

@@ -61,6 +61,7 @@ impl Session {
         self.admit(&prepared).await?;
         match &prepared.action {
             Action::Pass { text, .. } => {
+                self.tell_query_id();
                 self.backend.push(&Message::query(text));
                 if !self.relay().await? {
                     return Ok(false);
