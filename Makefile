@@ -11,7 +11,7 @@ TARGET_OPTIONS = $(if $(TARGET),--target $(TARGET)) $(STANDIN_OPTIONS)
 # Where PostgreSQL is not installed, it is found or fetched first.
 WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 
-.PHONY: help run play standin test lint fmt unit demo bench validate deploy-local sam-local build build-LoaderFunction clean
+.PHONY: help run play standin test lint fmt unit demo conformance bench validate deploy-local sam-local build build-LoaderFunction clean
 
 help: ## List the targets
 	@grep -hE '^[a-zA-Z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-zA-Z_-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
@@ -44,6 +44,9 @@ demo: ## `make run` into PostgreSQL and into the stand-in of Hologres, or into T
 		$(PYTHON) scripts/run.py --target $$target $(STANDIN_OPTIONS); \
 		$(PYTHON) scripts/check_result.py --target $$target $(STANDIN_OPTIONS); \
 	done
+
+conformance: ## The vendor's own clients (Python, Java) against the stand-in of Hologres: does it take what they send?
+	@$(PYTHON) scripts/conformance.py $(if $(PROFILE),--profile $(PROFILE))
 
 bench: ## What a load costs, beside psql \copy + merge
 	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load

@@ -1,4 +1,4 @@
-"""What the local stack asks of a database server: `postgres.py` has one kind, `hologres.py` the other."""
+"""What the local stack asks of a database server: `postgres.py` has one kind, `hologres_database.py` the other."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from database import Database
-from hologres import Hologres
+from hologres_database import Hologres
 from job import relative, run_job
 from ministack import ATTEMPTS, finished_loads
 from postgres import Postgres
