@@ -159,10 +159,13 @@ async fn light_connections_take_fixed_plans_alone() {
         "set hg_experimental_enable_fixed_dispatcher = on",
         "SELECT count(*) FROM t",
         "CREATE TABLE x (id int8)",
-        "INSERT INTO t (id, name) SELECT unnest(ARRAY[1]::int8[]), unnest(ARRAY['a']::text[])",
+        "INSERT INTO t (id, name) SELECT id + 1, name FROM t",
     ] {
         assert_said(client.batch_execute(sql).await, "0A000", "Could not generate fixed plan");
     }
+    // What the vendor's clients put there.
+    let unnest = "INSERT INTO t (id, name) SELECT unnest($1::int8[]), unnest($2::text[])";
+    assert_eq!(client.execute(unnest, &[&vec![2_i64, 3], &vec!["a", "b"]]).await.expect("a Fixed Plan"), 2);
     let stream = "COPY t (id, name) FROM STDIN WITH (STREAM_MODE TRUE, FORMAT csv, ON_CONFLICT update)";
     assert_eq!(crate::world::copy(&client, stream, "1,b\n").await.expect("since V3.1"), 1);
 }

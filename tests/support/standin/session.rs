@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
+use super::super::lock;
 use super::Shared;
 use super::catalog::{Side, Table, rewritten};
 use super::copy::Copy;
@@ -152,6 +153,7 @@ impl Session {
     ) -> Self {
         let restart = shared.restart.subscribe();
         let followed = identity.settings.clone();
+        let settings = lock(&shared.default_settings).clone();
         Self {
             shared,
             client,
@@ -167,7 +169,7 @@ impl Session {
             is_wrapped: false,
             side: None,
             restart,
-            settings: BTreeMap::new(),
+            settings,
             followed,
             has_written: false,
             has_defined: false,
@@ -255,8 +257,7 @@ impl Session {
                 let text = format!("unrecognized configuration parameter \"{}\"", own.name);
                 return Err(Refusal::new("42704", text).into());
             }
-            let action =
-                Action::Keep(Setting { name: own.name.clone(), value: own.value.clone(), is_local: false });
+            let action = Action::Keep(Setting { is_local: false, ..own.clone() });
             return Ok(Prepared {
                 sql,
                 action,
@@ -268,7 +269,7 @@ impl Session {
             });
         }
         let Write { is_fixed, key_places, table } = self.check_write(statement, class).await?;
-        if self.identity.is_fixed && !is_fixed {
+        if self.identity.is_fixed && !is_fixed && !rules::is_lookup(statement) {
             return Err(rules::not_fixed().into());
         }
         let is_divisible = is_fixed && class == Class::Dml("INSERT") && statement.has_word("unnest");
@@ -290,8 +291,6 @@ impl Session {
                 let Some(insert) = Insert::parse(statement) else { return Ok(Write::default()) };
                 let Some(table) = self.table(&insert.table).await? else { return Ok(Write::default()) };
                 let is_fixed = insert.check(&table, self.shared.version())?;
-                // A light connection does not take `INSERT … SELECT`.
-                let is_fixed = is_fixed && !(self.identity.is_fixed && statement.has_word("select"));
                 let key_places = insert.key_places(&table, statement);
                 Ok(Write { is_fixed, key_places, table: Some(table.name) })
             }
@@ -411,8 +410,13 @@ impl Session {
 
     /// Keeps a setting of Hologres' own.
     pub fn keep(&mut self, setting: &Setting) {
+        let value = setting.value.to_lowercase();
+        if setting.is_default {
+            lock(&self.shared.default_settings).insert(setting.name.clone(), value);
+            return;
+        }
         self.shared.keep_setting(&setting.name, &setting.value);
-        self.settings.insert(setting.name.clone(), setting.value.to_lowercase());
+        self.settings.insert(setting.name.clone(), value);
     }
 
     /// A command tag as this session is told it.
