@@ -7,7 +7,7 @@ use crate::table::{TableName, quote};
 const LEDGER_COLUMNS: &str = "bucket text NOT NULL, object_key text NOT NULL, version text NOT NULL, table_name text NOT NULL, \
      attempt int4 NOT NULL, version_id text, etag text, sequencer text, status text NOT NULL, reason text, \
      row_count int8, inserted_count int8, updated_count int8, unchanged_count int8, reject_count int8, \
-     duplicate_count int8, byte_count int8, write_path text, atomic bool, plan_hash text, request_id text, \
+     duplicate_count int8, byte_count int8, write_path text, atomic bool, plan_hash text, request_id text, load_id text, \
      event_time timestamptz, started_at timestamptz, finished_at timestamptz, duration_ms int8, lag_ms int8, \
      phases text, rejects text, error_class text, error_code text, error_message text, hint text, \
      next_offset int8, next_record int8, \

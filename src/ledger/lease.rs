@@ -23,6 +23,8 @@ const LEASE_MS: u64 = 60_000;
 pub const LEASED_STATEMENT_MS: u64 = 45_000;
 /// A lease older than this is renewed before the next statement.
 const RENEW_AFTER_MS: u64 = 10_000;
+/// A claim this young counts as leased: its lease is on its way.
+const YOUNG_CLAIM_MS: u64 = 5_000;
 /// Between two looks at a claim that another load holds.
 const LOOK_PAUSE_MS: u64 = 250;
 /// Tries to raise a claim that others keep raising.
@@ -98,8 +100,9 @@ impl Ledger {
                 continue;
             }
             // A lease of an attempt of our own ended with it.
-            if !row.as_ref().is_some_and(|row| is_owned(row, owner)) {
-                place.wait_for_lease(session, &found).await?;
+            let is_own = row.as_ref().is_some_and(|row| is_owned(row, owner));
+            if !is_own && !place.wait_for_lease(session, &claim, &found).await? {
+                continue;
             }
             if !place.renew(session, &claim).await? {
                 continue;
@@ -119,8 +122,8 @@ impl Ledger {
         Err(busy())
     }
 
-    /// Prolongs the lease where it has grown old, and looks whether the claim still stands; false when another load
-    /// has raised it.
+    /// Prolongs the lease and looks whether the claim still stands; false when another load has raised it, which then
+    /// need not wait for the lease to run out.
     pub async fn keep(
         &self,
         session: &mut Session,
@@ -128,9 +131,12 @@ impl Ledger {
         table: &TableName,
         lease: &mut Lease,
     ) -> Result<bool> {
-        let is_kept = Place::new(self, request, table).renew(session, &lease.claim).await?;
+        let place = Place::new(self, request, table);
+        let is_kept = place.renew(session, &lease.claim).await?;
         if is_kept {
             lease.renewed_at = Instant::now();
+        } else {
+            place.make_way(session, lease).await?;
         }
         Ok(is_kept)
     }
@@ -143,7 +149,11 @@ impl Ledger {
         table: &TableName,
         lease: &Lease,
     ) -> Result<()> {
-        Place::new(self, request, table).lease_until(session, &lease.claim, None).await.map(drop)
+        let none: Option<SystemTime> = None;
+        let values: [Parameter<'_>; 2] = [(&none, Type::TIMESTAMPTZ), (&none, Type::TIMESTAMPTZ)];
+        let place = Place::new(self, request, table);
+        let columns = ["lease_until", "claimed_at"];
+        place.change(session, &lease.claim, &columns, &values, "release the claim").await.map(drop)
     }
 
     /// The fence learns what was read, and the lease ends; false when another load has raised the claim.
@@ -161,10 +171,11 @@ impl Ledger {
         let sequencer = own.max(lease.loaded.as_deref());
         let now = session.server_now();
         let none: Option<SystemTime> = None;
-        let mut columns = vec!["etag", "is_sequenced", "lease_until", "loaded_at"];
+        let mut columns = vec!["etag", "is_sequenced", "lease_until", "claimed_at", "loaded_at"];
         let mut values: Vec<Parameter<'_>> = vec![
             (&read.etag, Type::TEXT),
             (&is_sequenced, Type::BOOL),
+            (&none, Type::TIMESTAMPTZ),
             (&none, Type::TIMESTAMPTZ),
             (&now, Type::TIMESTAMPTZ),
         ];
@@ -180,7 +191,11 @@ impl Ledger {
                 values.push(value);
             }
         }
-        place.change(session, &lease.claim, &columns, &values, "raise the fence").await
+        let is_raised = place.change(session, &lease.claim, &columns, &values, "raise the fence").await?;
+        if !is_raised {
+            place.make_way(session, lease).await?;
+        }
+        Ok(is_raised)
     }
 }
 
@@ -199,7 +214,7 @@ impl<'a> Place<'a> {
     fn look_sql(&self) -> String {
         format!(
             "SELECT sequencer, version_id, etag, last_modified_ms, is_sequenced, loaded_at IS NOT NULL AS is_loaded, \
-             claim, owner, lease_until FROM {} WHERE bucket = $1 AND object_key = $2 AND table_name = $3",
+             claim, owner, claimed_at, lease_until FROM {} WHERE bucket = $1 AND object_key = $2 AND table_name = $3",
             self.ledger.fence.quoted()
         )
     }
@@ -239,15 +254,32 @@ impl<'a> Place<'a> {
         rows.into_iter().next().ok_or_else(|| Error::transient("claim the object: the claim is not there"))
     }
 
-    /// Waits until the lease that was found has ended. Its holder cannot prolong it any more.
-    async fn wait_for_lease(&self, session: &mut Session, found: &Row) -> Result<()> {
-        let until: Option<SystemTime> = found.get("lease_until");
-        let left = until.and_then(|until| until.duration_since(session.server_now()).ok());
-        let Some(left) = left else { return Ok(()) };
-        tracing::info!(key = self.key, wait_ms = left.as_millis(), "waiting for an older load to end");
-        // What is there is bounded: a lease never lasted longer.
-        tokio::time::sleep(left.min(Duration::from_millis(LEASE_MS))).await;
-        Ok(())
+    /// Waits until the lease that was found has ended: its holder cannot prolong it any more, and gives it up as soon as
+    /// it sees that. False when yet another load has raised the claim meanwhile.
+    async fn wait_for_lease(&self, session: &mut Session, claim: &str, found: &Row) -> Result<bool> {
+        let mut until: Option<SystemTime> = found.get("lease_until");
+        // A lease never lasts longer, so neither does this.
+        let give_up_at = Instant::now() + Duration::from_millis(LEASE_MS);
+        while Instant::now() < give_up_at {
+            let left = until.and_then(|until| until.duration_since(session.server_now()).ok());
+            let Some(left) = left else { return Ok(true) };
+            tokio::time::sleep(left.min(Duration::from_millis(LOOK_PAUSE_MS))).await;
+            let Some(row) = self.look(session).await? else { return Ok(false) };
+            if row.get::<_, Option<&str>>("claim") != Some(claim) {
+                return Ok(false);
+            }
+            until = row.get("lease_until");
+        }
+        Ok(true)
+    }
+
+    /// Gives up a lease under a claim that was raised: whoever raised it waits for this. Once the lease has run out it
+    /// is theirs, and no longer ours to end.
+    async fn make_way(&self, session: &mut Session, lease: &Lease) -> Result<()> {
+        let is_ours = lease.renewed_at.elapsed() < Duration::from_millis(LEASED_STATEMENT_MS);
+        let Some(row) = self.look(session).await?.filter(|_| is_ours) else { return Ok(()) };
+        let Some(claim) = row.get::<_, Option<String>>("claim") else { return Ok(()) };
+        self.lease_until(session, &claim, None).await.map(drop)
     }
 
     async fn renew(&self, session: &mut Session, claim: &str) -> Result<bool> {
@@ -311,9 +343,13 @@ fn claimed(row: &Row) -> (String, u64) {
     })
 }
 
+/// Whether somebody else is at work under the claim that stands.
 fn is_leased(row: &Row, session: &Session, owner: &str) -> bool {
+    let now = session.server_now();
     let until: Option<SystemTime> = row.get("lease_until");
-    !is_owned(row, owner) && until.is_some_and(|until| until > session.server_now())
+    let claimed_at: Option<SystemTime> = row.get("claimed_at");
+    let is_young = claimed_at.is_some_and(|at| at + Duration::from_millis(YOUNG_CLAIM_MS) > now);
+    !is_owned(row, owner) && (is_young || until.is_some_and(|until| until > now))
 }
 
 fn is_owned(row: &Row, owner: &str) -> bool {

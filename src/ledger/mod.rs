@@ -233,34 +233,36 @@ impl Ledger {
     /// # Errors
     /// `Config` with the statements in the hint, when the user may not create them.
     pub async fn create(&self, session: &mut Session) -> Result<()> {
-        let sql = "SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL";
-        let (ledger, fence) = (self.ledger.quoted(), self.fence.quoted());
-        let values: [Parameter<'_>; 2] = [(&ledger, Type::TEXT), (&fence, Type::TEXT)];
         let statements = statements(self, session.dialect());
-        let mut refused: Option<Error> = None;
+        let mut refused = None;
         for _ in 0..ATTEMPT_TRIES_MAX {
-            let rows = session.query(sql, &values, "look for the ledger").await?;
-            if rows.first().is_some_and(|row| row.get(0)) {
+            if self.is_there(session).await? {
                 return Ok(());
             }
-            // Another cold start creates them at this moment: CREATE IF NOT EXISTS is not atomic.
-            if let Some(error) = refused.take()
-                && !matches!(error.code(), Some("23505" | "42P07" | "XX000" | "40P01"))
-            {
-                let hint = format!(
-                    "run as the table owner: {}; or set `ledger: off` (HOLOLOAD_LEDGER=off) to do without",
-                    statements.join("; ")
-                );
-                return Err(error.reclassed(crate::error::Class::Config).with_hint(hint));
-            }
-            // Whatever it says, they may be there by now: Hologres refuses the property of a table that another load
-            // has just created.
             match session.create(&statements.join(";\n"), "create the ledger").await {
                 Ok(()) => return Ok(()),
-                Err(error) => refused = Some(error),
+                // Another cold start creates them at this moment: CREATE IF NOT EXISTS is not atomic.
+                Err(error) if matches!(error.code(), Some("23505" | "42P07" | "XX000" | "40P01")) => {}
+                // On Hologres it is also an error that the other one's table has its properties by now.
+                Err(error) if refused.is_none() && session.dialect().is_hologres() => refused = Some(error),
+                Err(error) => {
+                    let hint = format!(
+                        "run as the table owner: {}; or set `ledger: off` (HOLOLOAD_LEDGER=off) to do without",
+                        statements.join("; ")
+                    );
+                    return Err(error.reclassed(crate::error::Class::Config).with_hint(hint));
+                }
             }
         }
         Err(Error::transient("create the ledger: other loads keep creating it at the same time"))
+    }
+
+    async fn is_there(&self, session: &mut Session) -> Result<bool> {
+        let sql = "SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL";
+        let (ledger, fence) = (self.ledger.quoted(), self.fence.quoted());
+        let values: [Parameter<'_>; 2] = [(&ledger, Type::TEXT), (&fence, Type::TEXT)];
+        let rows = session.query(sql, &values, "look for the ledger").await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 }
 

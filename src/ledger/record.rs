@@ -22,6 +22,8 @@ pub struct Line<'a> {
     pub plan_hash: Option<&'a str>,
     /// Of the invocation.
     pub request_id: Option<&'a str>,
+    /// Of this load: no other has it.
+    pub load_id: &'a str,
     /// When the object was put.
     pub event_time_ms: Option<i64>,
     /// When this load began.
@@ -30,9 +32,9 @@ pub struct Line<'a> {
 
 /// The columns of a line but the first four, which name the load, the attempt and the time it ended.
 const COLUMNS: &str = "version_id, etag, sequencer, status, reason, row_count, inserted_count, updated_count, unchanged_count, \
-     reject_count, duplicate_count, byte_count, write_path, atomic, plan_hash, request_id, event_time, started_at, \
+     reject_count, duplicate_count, byte_count, write_path, atomic, plan_hash, request_id, load_id, event_time, started_at, \
      duration_ms, lag_ms, phases, rejects, error_class, error_code, error_message, hint";
-const COLUMN_COUNT: usize = 26;
+const COLUMN_COUNT: usize = 27;
 const NAME_COLUMNS: &str = "bucket, object_key, version, table_name";
 
 /// The values of a line, in the types they are bound as.
@@ -109,6 +111,7 @@ impl<'a> Values<'a> {
             (&report.atomic, Type::BOOL),
             (&line.plan_hash, Type::TEXT),
             (&line.request_id, Type::TEXT),
+            (&line.load_id, Type::TEXT),
             (&self.event_time, Type::TIMESTAMPTZ),
             (&self.started_at, Type::TIMESTAMPTZ),
             (&self.duration_ms, Type::INT8),
@@ -156,9 +159,18 @@ impl Ledger {
         const ACTION: &str = "write the ledger";
         let named = "bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4";
         let ledger = self.ledger.quoted();
-        let last_sql = format!("SELECT max(attempt) FROM {ledger} WHERE {named}");
-        let rows = session.query(&last_sql, &values.name(), ACTION).await?;
-        let attempt = rows.first().and_then(|row| row.get::<_, Option<i32>>(0)).unwrap_or(0) + 1;
+        let last_sql = format!(
+            "SELECT max(attempt), max(CASE WHEN load_id = $5 THEN attempt END) FROM {ledger} WHERE {named}"
+        );
+        let mut asked: Vec<Parameter<'_>> = values.name().into_iter().collect();
+        asked.push((&line.load_id, Type::TEXT));
+        let rows = session.query(&last_sql, &asked, ACTION).await?;
+        let number = |at: usize| rows.first().and_then(|row| row.get::<_, Option<i32>>(at));
+        if number(1).is_some() {
+            // The connection had broken before this was known.
+            return Ok(true);
+        }
+        let attempt = number(0).unwrap_or(0) + 1;
         let finished_at = session.server_now();
         let mut all: Vec<Parameter<'_>> = values.name().into_iter().collect();
         all.push((&attempt, Type::INT4));
@@ -169,16 +181,11 @@ impl Ledger {
              ON CONFLICT ({NAME_COLUMNS}, attempt) DO NOTHING",
             places(1, COLUMN_COUNT + 6)
         );
-        let look =
-            format!("SELECT request_id, status, started_at FROM {ledger} WHERE {named} AND attempt = $5");
+        let look = format!("SELECT load_id FROM {ledger} WHERE {named} AND attempt = $5");
         let mut mine: Vec<Parameter<'_>> = values.name().into_iter().collect();
         mine.push((&attempt, Type::INT4));
         let rows = session.query_after((&insert, &all), (&look, &mine), ACTION).await?;
-        Ok(rows.first().is_some_and(|row| {
-            row.get::<_, Option<&str>>("request_id") == line.request_id
-                && row.get::<_, Option<&str>>("status") == Some(line.status_name)
-                && row.get::<_, Option<SystemTime>>("started_at") == Some(values.started_at)
-        }))
+        Ok(rows.first().is_some_and(|row| row.get::<_, Option<&str>>("load_id") == Some(line.load_id)))
     }
 }
 

@@ -14,8 +14,8 @@ use futures_util::FutureExt;
 
 use crate::context::Context;
 use crate::database::CLOSE_TIMEOUT_MS;
-use crate::error::{Class, Error, Result};
-use crate::ledger::{Claim, LEASED_STATEMENT_MS, Lease, Line};
+use crate::error::{Class, Error, RETRY_MAX_DEFAULT, RETRY_PAUSE_DEFAULT_MS, Result};
+use crate::ledger::{Claim, LEASED_STATEMENT_MS, Lease, Ledger, Line};
 use crate::object::body::{ObjectBody, current_version};
 use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET};
 use crate::plan::{Destination, Plan, Route};
@@ -144,7 +144,7 @@ struct Work<'a> {
 struct Trace {
     version: ObjectVersion,
     started_ms: i64,
-    /// In whose name claims are made.
+    /// In whose name claims are made, and the line of the ledger.
     owner: String,
     /// A claim that stands until somebody gives it back, and on what.
     lease: Option<(TableName, Lease)>,
@@ -457,6 +457,7 @@ async fn commit(
             version: &work.trace.version,
             plan_hash: work.trace.plan_hash.as_deref(),
             request_id: work.invocation.request_id,
+            load_id: &work.trace.owner,
             event_time_ms: request.event_time_ms,
             started_ms: work.trace.started_ms,
         };
@@ -558,19 +559,36 @@ impl HistoryLine<'_> {
             version: &self.trace.version,
             plan_hash: self.trace.plan_hash.as_deref(),
             request_id: self.invocation.request_id,
+            load_id: &self.trace.owner,
             event_time_ms: self.request.event_time_ms,
             started_ms: self.trace.started_ms,
         };
-        let work = async {
-            let session = context.session().await?;
-            if let Some((table, lease)) = &self.trace.lease {
-                ledger.release(session, self.request, table, lease).await?;
+        let writing = async {
+            let mut tried = 0;
+            loop {
+                let written = self.write_once(context, &ledger, &line).await;
+                let pause = retry_pause(tried, RETRY_PAUSE_DEFAULT_MS);
+                match written {
+                    Err(error) if error.class() == Class::Transient && tried < RETRY_MAX_DEFAULT => {
+                        context.discard_within(self.invocation.close_limit()).await;
+                    }
+                    written => return written,
+                }
+                tried += 1;
+                tokio::time::sleep(pause).await;
             }
-            ledger.record(session, &line).await
         };
-        tokio::time::timeout(self.invocation.exit_limit(), work)
+        tokio::time::timeout(self.invocation.exit_limit(), writing)
             .await
             .unwrap_or_else(|_| Err(Error::transient("write the ledger: no time is left")))
+    }
+
+    async fn write_once(&self, context: &mut Context, ledger: &Ledger, line: &Line<'_>) -> Result<()> {
+        let session = context.session().await?;
+        if let Some((table, lease)) = &self.trace.lease {
+            ledger.release(session, self.request, table, lease).await?;
+        }
+        ledger.record(session, line).await
     }
 }
 

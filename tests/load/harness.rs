@@ -152,6 +152,11 @@ impl Run {
         self
     }
 
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
     pub fn without(mut self, name: &str) -> Self {
         self.variables.remove(name);
         self

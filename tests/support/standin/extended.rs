@@ -8,8 +8,9 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::errors::{Refusal, named as named_error};
 use super::partial::has_key_twice;
+use super::prepare::{Action, Prepared};
 use super::rules;
-use super::session::{Action, Prepared, Session, Stop};
+use super::session::{Session, Stop};
 use super::simple::protocol_violation;
 use super::sql;
 use super::wire::{Message, take_text, terminated};
@@ -125,7 +126,7 @@ impl Session {
             self.exchange(&message, b"2").await?;
         }
         if let Some(prepared) = prepared {
-            if prepared.is_divisible || !prepared.key_places.is_empty() {
+            if prepared.write.is_divisible || !prepared.write.key_places.is_empty() {
                 self.bound = message.body;
             }
             self.portals.insert(portal, prepared);
@@ -155,12 +156,12 @@ impl Session {
         match &prepared.action {
             Action::Pass { .. } => {
                 self.tell_query_id();
-                if has_key_twice(&self.bound, &prepared.key_places) {
+                if has_key_twice(&self.bound, &prepared.write.key_places) {
                     return Err(Refusal::from(named_error("row_twice")).into());
                 }
                 if self.exchange(&message, b"CIs").await? == b'E' {
                     let is_of_rows = ["22", "23"].iter().any(|class| self.last_code.starts_with(class));
-                    if prepared.is_divisible && is_of_rows && self.status == b'I' {
+                    if prepared.write.is_divisible && is_of_rows && self.status == b'I' {
                         let bound = std::mem::take(&mut self.bound);
                         self.write_some(&prepared.sql, &bound).await?;
                     }
@@ -168,11 +169,7 @@ impl Session {
                 }
                 self.ran(&prepared).await?;
             }
-            Action::Keep(setting) => {
-                self.keep(setting);
-                self.client.push(&Message::complete("SET"));
-            }
-            Action::Copy(copy) => self.copy(copy).await?,
+            ours => self.act(ours).await?,
         }
         if self.shared.faults.is_cut_after(&prepared.sql) {
             self.backend.push(&Message::new(b'S', Bytes::new()));

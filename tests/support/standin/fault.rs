@@ -59,6 +59,9 @@ pub enum CopyFault {
 
 #[derive(Default)]
 struct State {
+    /// Every run of a statement, and every login, so far.
+    runs: Vec<String>,
+    logins: u32,
     active: Vec<Fault>,
     passed: [u64; 2],
     passed_bytes: [u64; 2],
@@ -93,6 +96,7 @@ impl Faults {
     }
 
     pub fn login(&self) -> Option<Refusal> {
+        lock(&self.state).logins += 1;
         self.take(|fault| match fault {
             Fault::RefuseLogin { code, message, times } => {
                 used(times).then(|| Refusal::new(*code, message.clone()))
@@ -101,8 +105,19 @@ impl Faults {
         })
     }
 
+    /// How often a statement whose SQL contains the text has run.
+    pub fn runs(&self, sql_contains: &str) -> usize {
+        lock(&self.state).runs.iter().filter(|sql| sql.contains(sql_contains)).count()
+    }
+
+    /// How many connections have said who they are.
+    pub fn logins(&self) -> u32 {
+        lock(&self.state).logins
+    }
+
     /// Asked once for each run of a statement.
     pub fn before(&self, sql: &str) -> Verdict {
+        lock(&self.state).runs.push(sql.to_owned());
         let verdict = self.take(|fault| match fault {
             Fault::FailStatement { sql_contains, code, message, skip, times }
                 if sql.contains(&*sql_contains) =>

@@ -16,6 +16,7 @@ mod fixed_copy;
 mod insert;
 mod login;
 mod partial;
+mod prepare;
 mod rows;
 mod rules;
 mod session;
@@ -210,6 +211,16 @@ impl Standin {
     /// Every setting of Hologres' own that was kept so far, in order.
     pub fn settings(&self) -> Vec<(String, String)> {
         lock(&self.shared.settings).clone()
+    }
+
+    /// How often a statement whose SQL contains the text has run, prepared ones each time.
+    pub fn executions(&self, sql_contains: &str) -> usize {
+        self.shared.faults.runs(sql_contains)
+    }
+
+    /// How many connections have said who they are, let in or not.
+    pub fn logins(&self) -> u32 {
+        self.shared.faults.logins()
     }
 
     pub fn inject(&self, fault: Fault) {

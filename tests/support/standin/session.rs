@@ -11,12 +11,10 @@ use tokio::sync::{Notify, watch};
 use super::super::lock;
 use super::Shared;
 use super::catalog::{Side, Table, rewritten};
-use super::copy::Copy;
 use super::errors::Refusal;
 use super::fault::Verdict;
-use super::insert::Insert;
-use super::rules::{self, Class, Setting};
-use super::sql::{Statement, quote};
+use super::prepare::{Action, Prepared};
+use super::rules::{Class, Setting};
 use super::wire::{Message, Peer};
 
 const AFFECTED_ROWS: &str = "hg_experimental_enable_fixed_dispatcher_affected_rows";
@@ -41,40 +39,6 @@ impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         Self::Closed(error)
     }
-}
-
-/// What becomes of a statement.
-pub enum Action {
-    /// PostgreSQL runs this text, and then, unseen, these.
-    Pass {
-        text: String,
-        after: Vec<String>,
-    },
-    /// A setting of Hologres' own is kept here.
-    Keep(Setting),
-    Copy(Copy),
-}
-
-/// A statement that passed the rules which do not depend on when it runs.
-pub struct Prepared {
-    pub sql: String,
-    pub action: Action,
-    class: Class,
-    setting: Option<Setting>,
-    /// A Fixed Plan of arrays, of which a part may be written when it fails.
-    pub is_divisible: bool,
-    /// Which of its arrays hold the key.
-    pub key_places: Vec<usize>,
-    /// Locked while a transaction of several writes runs.
-    table: Option<String>,
-}
-
-/// What is known of a statement that writes.
-#[derive(Default)]
-struct Write {
-    is_fixed: bool,
-    key_places: Vec<usize>,
-    table: Option<String>,
 }
 
 /// Who spoke.
@@ -226,115 +190,12 @@ impl Session {
         Stop::Closed(io::ErrorKind::ConnectionAborted.into())
     }
 
+    pub fn setting(&self, name: &str) -> Option<&String> {
+        self.settings.get(name)
+    }
+
     pub fn is_on(&self, setting: &str) -> bool {
         self.settings.get(setting).is_some_and(|value| ["on", "true", "1", "yes"].contains(&value.as_str()))
-    }
-
-    /// Whether the statement may be, and what becomes of it.
-    pub async fn prepare(&mut self, statement: &Statement) -> Result<Prepared, Stop> {
-        let (version, is_strict) = (self.shared.version(), self.shared.options.refuses_undocumented);
-        rules::check(statement, version, is_strict)?;
-        let class = rules::class(statement);
-        let sql = statement.text.clone();
-        if let Some(copy) = Copy::parse(statement) {
-            let action = Action::Copy(copy?);
-            return Ok(Prepared {
-                sql,
-                action,
-                class,
-                setting: None,
-                is_divisible: false,
-                key_places: Vec::new(),
-                table: None,
-            });
-        }
-        let setting = Setting::parse(statement);
-        if let Some(own) = setting.as_ref().filter(|setting| setting.is_own()) {
-            if self.identity.is_fixed {
-                return Err(rules::not_fixed().into());
-            }
-            if !self.shared.options.keeps_unknown_settings {
-                let text = format!("unrecognized configuration parameter \"{}\"", own.name);
-                return Err(Refusal::new("42704", text).into());
-            }
-            let action = Action::Keep(Setting { is_local: false, ..own.clone() });
-            return Ok(Prepared {
-                sql,
-                action,
-                class,
-                setting: None,
-                is_divisible: false,
-                key_places: Vec::new(),
-                table: None,
-            });
-        }
-        let Write { is_fixed, key_places, table } = self.check_write(statement, class).await?;
-        if self.identity.is_fixed && !is_fixed && !rules::is_lookup(statement) {
-            return Err(rules::not_fixed().into());
-        }
-        let is_divisible = is_fixed && class == Class::Dml("INSERT") && statement.has_word("unnest");
-        let (text, after) = self.translated(statement)?;
-        Ok(Prepared {
-            sql,
-            action: Action::Pass { text, after },
-            class,
-            setting,
-            is_divisible,
-            key_places,
-            table,
-        })
-    }
-
-    async fn check_write(&mut self, statement: &Statement, class: Class) -> Result<Write, Stop> {
-        match class {
-            Class::Dml("INSERT") => {
-                let Some(insert) = Insert::parse(statement) else { return Ok(Write::default()) };
-                let Some(table) = self.table(&insert.table).await? else { return Ok(Write::default()) };
-                let is_fixed = insert.check(&table, self.shared.version())?;
-                let key_places = insert.key_places(&table, statement);
-                Ok(Write { is_fixed, key_places, table: Some(table.name) })
-            }
-            Class::Dml("UPDATE") => {
-                let Some((name, columns)) = rules::update_targets(statement) else {
-                    return Ok(Write::default());
-                };
-                let Some(table) = self.table(&name).await? else { return Ok(Write::default()) };
-                if columns.iter().any(|column| table.key.contains(column)) {
-                    return Err(
-                        Refusal::not_supported("Feature not supported: UPDATE with shard keys").into()
-                    );
-                }
-                let is_fixed = statement.has_word("where");
-                Ok(Write { is_fixed, key_places: Vec::new(), table: Some(table.name) })
-            }
-            Class::Dml("DELETE") => Ok(Write { is_fixed: statement.has_word("where"), ..Write::default() }),
-            _ => Ok(Write::default()),
-        }
-    }
-
-    /// The text for PostgreSQL, and what follows it unseen.
-    fn translated(&self, statement: &Statement) -> Result<(String, Vec<String>), Stop> {
-        if let Some((text, after)) = rules::without_properties(statement)? {
-            return Ok((text, after));
-        }
-        if let Some(text) = rules::without_force(statement, self.shared.version()) {
-            return Ok((text, Vec::new()));
-        }
-        if self.shared.backend_major < 12
-            && let Some(text) = rules::with_attgenerated(statement)
-        {
-            return Ok((text, Vec::new()));
-        }
-        if statement.starts_with(&["show"])
-            && let [_, name] = statement.tokens.as_slice()
-            && let Some(value) = self.settings.get(&name.value)
-        {
-            return Ok((
-                format!("SELECT {}::text AS {}", super::sql::literal(value), quote(&name.value)),
-                Vec::new(),
-            ));
-        }
-        Ok((statement.text.clone(), Vec::new()))
     }
 
     /// Asked right before a statement runs: faults, and what depends on the moment.
@@ -358,7 +219,7 @@ impl Session {
             Class::Dml(_) => {
                 self.has_written = true;
                 // Such a transaction locks every table that it writes as a whole.
-                match &prepared.table {
+                match &prepared.write.table {
                     Some(table) => self.lock_table(&table.clone()).await,
                     None => Ok(()),
                 }
@@ -408,8 +269,21 @@ impl Session {
         Ok(())
     }
 
+    /// Does itself what PostgreSQL never hears of.
+    pub async fn act(&mut self, action: &Action) -> Result<(), Stop> {
+        match action {
+            Action::Pass { .. } => Ok(()),
+            Action::Keep(setting) => {
+                self.keep(setting);
+                self.client.push(&Message::complete("SET"));
+                Ok(())
+            }
+            Action::Copy(copy) => self.copy(copy).await,
+        }
+    }
+
     /// Keeps a setting of Hologres' own.
-    pub fn keep(&mut self, setting: &Setting) {
+    fn keep(&mut self, setting: &Setting) {
         let value = setting.value.to_lowercase();
         if setting.is_default {
             lock(&self.shared.default_settings).insert(setting.name.clone(), value);

@@ -3,8 +3,9 @@
 use std::io;
 
 use super::errors::Refusal;
+use super::prepare::Action;
 use super::rules::{self, Class};
-use super::session::{Action, Session, Stop};
+use super::session::{Session, Stop};
 use super::sql::{self, Statement};
 use super::wire::{Message, take_text};
 
@@ -68,11 +69,7 @@ impl Session {
                 }
                 self.ran(&prepared).await?;
             }
-            Action::Keep(setting) => {
-                self.keep(setting);
-                self.client.push(&Message::complete("SET"));
-            }
-            Action::Copy(copy) => self.copy(copy).await?,
+            ours => self.act(ours).await?,
         }
         if self.shared.faults.is_cut_after(&prepared.sql) {
             return Err(self.cut());

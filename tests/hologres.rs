@@ -1,0 +1,34 @@
+//! Hologres as its documentation describes it: write paths, claims, types, login, refusals. What stands in for it is
+//! `tests/support/standin`; where the loader must do without any of its extensions, a PostgreSQL that merely calls
+//! itself Hologres is enough.
+
+mod support;
+
+#[path = "hologres/bare.rs"]
+mod bare;
+#[path = "hologres/errors.rs"]
+mod errors;
+#[path = "hologres/fence.rs"]
+mod fence;
+#[path = "load/harness.rs"]
+mod harness;
+#[path = "hologres/lab.rs"]
+mod lab;
+#[path = "hologres/login.rs"]
+mod login;
+#[path = "hologres/model.rs"]
+mod model;
+#[path = "hologres/partitions.rs"]
+mod partitions;
+#[path = "hologres/paths.rs"]
+mod paths;
+#[path = "hologres/rows.rs"]
+mod rows;
+#[path = "hologres/session.rs"]
+mod session;
+#[path = "hologres/types.rs"]
+mod types;
+#[path = "hologres/volume.rs"]
+mod volume;
+#[path = "bootstrap/world.rs"]
+mod world;

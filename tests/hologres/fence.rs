@@ -1,0 +1,299 @@
+//! The claim where rows have no transactions: deliveries twice, late, at once, and workers that die.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lab::{PROFILES, world};
+use crate::support::runtime_api::{Outcome, RuntimeApi};
+use crate::support::s3::{Fault as S3Fault, On};
+use crate::support::standin::{Fault, Options, Profile};
+use crate::support::wait_until;
+use crate::world::{World, order_rows, orders, report, status};
+
+/// Delivers as Lambda does: an answer of class Transient is tried again.
+fn deliver(handler: &RuntimeApi, event: &Value) -> Value {
+    for _ in 0..10 {
+        match handler.invoke_json(event) {
+            Outcome::Err { error_type, .. } if error_type == "Transient" => {}
+            outcome => return report(outcome),
+        }
+    }
+    panic!("ten deliveries were not enough");
+}
+
+fn claim_of(world: &World) -> String {
+    world.database.value("SELECT claim FROM holoload_fence").expect("a claim")
+}
+
+#[test]
+fn deliveries_in_any_order_end_with_the_newest() {
+    for profile in PROFILES {
+        for extended_copy in [true, false] {
+            let (world, _standin) = world("order", Options { profile, extended_copy, ..Options::default() });
+            let handler = world.handler();
+            let first = world.put("a.csv", orders(1..=3, "first"));
+            let second = world.put("a.csv", orders(1..=3, "second"));
+            assert_eq!(status(&handler.invoke_json(&second.event())), "loaded");
+            assert_eq!(status(&handler.invoke_json(&first.event())), "superseded");
+            assert_eq!(status(&handler.invoke_json(&second.event())), "skipped");
+            assert_eq!(world.rows(), order_rows(1..=3, "second"));
+            assert_eq!(world.statuses("a.csv"), ["loaded", "superseded", "skipped"]);
+            let third = world.put("a.csv", orders(1..=3, "third"));
+            assert_eq!(status(&handler.invoke_json(&third.event())), "loaded");
+            assert_eq!(world.rows(), order_rows(1..=3, "third"));
+            // A claim is the sequencer, filled up, and an attempt.
+            let claim = claim_of(&world);
+            let (sequencer, attempt) = claim.split_once('!').expect("two parts");
+            assert_eq!((sequencer.len(), attempt.len()), (64, 10), "{claim}");
+            world.assert_at_rest();
+        }
+    }
+}
+
+#[test]
+fn two_versions_at_once_never_end_with_the_older() {
+    let (world, _standin) = world("at_once", Options::default());
+    let handlers = [world.handler(), world.handler()];
+    let mut statuses = Vec::new();
+    for round in 0..24_u32 {
+        let key = format!("{round}.csv");
+        let first = world.put(&key, orders(1..=20, &format!("older-{round}")));
+        let second = world.put(&key, orders(1..=20, &format!("newer-{round}")));
+        // Now this one is held up, now the other, now neither.
+        let pause = Duration::from_millis(u64::from(round % 5) * 7);
+        world.s3.fail(On::get(&world.bucket, &key), S3Fault::StallBody { after_bytes: 60, duration: pause });
+        let (older, newer) = (&handlers[(round % 2) as usize], &handlers[((round + 1) % 2) as usize]);
+        let (one, other) = thread::scope(|scope| {
+            let one = scope.spawn(|| deliver(older, &first.event()));
+            // Only an older load that is done before the newer one begins is `loaded`.
+            thread::sleep(Duration::from_millis(u64::from(round % 3) * 150));
+            let other = scope.spawn(|| deliver(newer, &second.event()));
+            (one.join().expect("delivered"), other.join().expect("delivered"))
+        });
+        assert_eq!(
+            world.rows(),
+            order_rows(1..=20, &format!("newer-{round}")),
+            "round {round}: {one} {other}"
+        );
+        assert_eq!(other["status"], "loaded");
+        statuses.push(one["status"].as_str().expect("text").to_owned());
+    }
+    for status in ["loaded", "superseded"] {
+        assert!(statuses.iter().any(|one| one == status), "the race went both ways: {statuses:?}");
+    }
+    world.assert_at_rest();
+}
+
+#[test]
+fn one_delivery_to_four_handlers_is_loaded_once() {
+    for profile in [Profile::V2_2, Profile::V4_1] {
+        let (world, _standin) = world("same", Options { profile, ..Options::default() });
+        let handlers: Vec<_> = (0..4).map(|_| world.handler()).collect();
+        for round in 0..6 {
+            let (key, name) = (format!("{round}.csv"), format!("round-{round}"));
+            let event = world.put(&key, orders(1..=50, &name)).event();
+            let outcomes: Vec<Outcome> = thread::scope(|scope| {
+                let all: Vec<_> =
+                    handlers.iter().map(|handler| scope.spawn(|| handler.invoke_json(&event))).collect();
+                all.into_iter().map(|one| one.join().expect("answered")).collect()
+            });
+            let loaded = outcomes.iter().filter(|outcome| status(outcome) == "loaded").count();
+            assert_eq!(loaded, 1, "{outcomes:?}");
+            assert_eq!(world.rows(), order_rows(1..=50, &name));
+            let statuses = world.statuses(&key);
+            assert_eq!(statuses.len(), 4, "one line for each: {statuses:?}");
+        }
+        world.assert_at_rest();
+    }
+}
+
+#[test]
+fn cold_starts_make_the_ledger_together() {
+    let (world, _standin) = world("cold", Options::default());
+    let handlers: Vec<_> = (0..16).map(|_| world.handler()).collect();
+    assert!(handlers.iter().all(|handler| handler.wait_for_init(Duration::from_secs(20))));
+    let reports: Vec<Value> = thread::scope(|scope| {
+        let invoking = handlers.iter().zip(0_u32..).map(|(handler, number)| {
+            let stored = world.put(&format!("{number}.csv"), orders([number], "cold"));
+            scope.spawn(move || report(handler.invoke_json(&stored.event())))
+        });
+        let invoking: Vec<_> = invoking.collect();
+        invoking.into_iter().map(|one| one.join().expect("answered")).collect()
+    });
+    for report in &reports {
+        assert_eq!(report["status"], "loaded", "{report}");
+    }
+    assert_eq!(world.rows(), order_rows(0..16, "cold"));
+    assert_eq!(world.database.count("holoload_ledger WHERE status = 'loaded'"), 16);
+}
+
+/// A second load of a version that is being loaded says so after five seconds; a person's as well.
+#[test]
+fn a_load_at_work_is_not_disturbed() {
+    let (world, standin) = world("busy", Options::default());
+    let (first, second) = (world.handler(), world.handler());
+    let event = world.put("a.csv", orders(1..=3, "a")).event();
+    standin.inject(Fault::Hold { sql_contains: "COPY".to_owned() });
+    thread::scope(|scope| {
+        let holding = scope.spawn(|| first.invoke_json(&event));
+        assert!(wait_until(Duration::from_secs(10), || standin
+            .statements()
+            .iter()
+            .any(|sql| sql.starts_with("COPY"))));
+        let started = Instant::now();
+        let (error_type, message) = second.invoke_json(&event).expect_err();
+        assert_eq!(error_type, "Transient");
+        assert!(message.contains("another load of it is at work"), "{message}");
+        assert!(started.elapsed() < Duration::from_secs(20));
+        standin.clear_faults();
+        assert_eq!(status(&holding.join().expect("answered")), "loaded");
+    });
+    assert_eq!(world.rows(), order_rows(1..=3, "a"));
+    let lease = world.database.query("SELECT lease_until FROM holoload_fence");
+    assert_eq!(lease, [[None]], "given back");
+}
+
+/// A worker that dies leaves a lease of at most 60 s of the server's clock; who comes after it runs out takes over.
+#[test]
+fn a_dead_worker_blocks_nobody_for_longer_than_its_lease() {
+    let (world, standin) = world("dead", Options::default());
+    let (first, second) = (world.handler(), world.handler());
+    let event = world.put("a.csv", orders(1..=3, "a")).event();
+    standin.inject(Fault::Hold { sql_contains: "COPY".to_owned() });
+    thread::scope(|scope| {
+        let dying = scope.spawn(|| first.invoke_json(&event));
+        assert!(wait_until(Duration::from_secs(10), || standin
+            .statements()
+            .iter()
+            .any(|sql| sql.starts_with("COPY"))));
+        first.kill();
+        drop(dying.join());
+    });
+    let left = world
+        .database
+        .value("SELECT extract(epoch FROM lease_until - clock_timestamp()) FROM holoload_fence");
+    let left: f64 = left.and_then(|text| text.parse().ok()).expect("a lease");
+    assert!((0.0..=60.0).contains(&left), "{left} s");
+    standin.clear_faults();
+    // As time does.
+    world.database.query("UPDATE holoload_fence SET lease_until = clock_timestamp() - interval '1 s'");
+    assert_eq!(status(&second.invoke_json(&event)), "loaded");
+    assert_eq!(world.rows(), order_rows(1..=3, "a"));
+    assert!(claim_of(&world).ends_with("!0000000002"));
+}
+
+/// The first case in which rows of a superseded version stay: a load that died after some of its batches.
+#[test]
+fn part_of_a_version_stays_until_the_next_load() {
+    let (world, standin) = world("part", Options::default());
+    let (first, second) = (world.handler(), world.handler());
+    let older = world.put("a.csv", orders(1..=25_000, "older"));
+    standin.inject(Fault::CutCopyAfterRows { rows: 10_001, times: u32::MAX });
+    thread::scope(|scope| {
+        let dying = scope.spawn(|| first.invoke_json(&older.event()));
+        assert!(wait_until(Duration::from_secs(20), || world.database.count("orders") >= 10_000));
+        first.kill();
+        drop(dying.join());
+    });
+    standin.clear_faults();
+    world.database.query("UPDATE holoload_fence SET lease_until = clock_timestamp() - interval '1 s'");
+    let newer = world.put("a.csv", orders(1..=5, "newer"));
+    assert_eq!(status(&second.invoke_json(&newer.event())), "loaded");
+    let newest = world.database.count("orders WHERE name = 'newer'");
+    assert_eq!(newest, 5, "every row of the newest version is there");
+    let stale = world.database.count("orders WHERE name = 'older' AND id <= 5");
+    assert_eq!(stale, 0, "and no older one under its keys");
+    assert!(world.database.count("orders WHERE name = 'older'") >= 9_000, "the rest of the part stays");
+    assert_eq!(status(&second.invoke_json(&older.event())), "superseded");
+}
+
+/// The second: a batch that was on its way for longer than the lease lands on top of a newer version.
+#[test]
+fn a_late_batch_stays_until_the_next_load() {
+    let (world, standin) = world("late", Options::default());
+    let (first, second) = (world.handler(), world.handler());
+    let older = world.put("a.csv", orders(1..=3, "older"));
+    standin.inject(Fault::Hold { sql_contains: "COPY".to_owned() });
+    thread::scope(|scope| {
+        let late = scope.spawn(|| first.invoke_json(&older.event()));
+        assert!(wait_until(Duration::from_secs(10), || standin
+            .statements()
+            .iter()
+            .any(|sql| sql.starts_with("COPY"))));
+        // The lease runs out while the batch hangs; as time does.
+        world.database.query("UPDATE holoload_fence SET lease_until = clock_timestamp() - interval '1 s'");
+        let newer = world.put("a.csv", orders(1..=3, "newer"));
+        let config = "routes: [{object: '**', table: orders, write: {path: unnest}}]";
+        let passing = world.handler_with(&[("HOLOLOAD_TABLE", ""), ("HOLOLOAD_CONFIG", config)]);
+        assert_eq!(status(&passing.invoke_json(&newer.event())), "loaded");
+        assert_eq!(world.rows(), order_rows(1..=3, "newer"));
+        standin.clear_faults();
+        assert_eq!(status(&late.join().expect("answered")), "superseded", "it sees that it was overtaken");
+    });
+    assert_eq!(world.rows(), order_rows(1..=3, "older"), "stale, until the object's next load");
+    let again = world.put("a.csv", orders(1..=3, "again"));
+    assert_eq!(status(&second.invoke_json(&again.event())), "loaded");
+    assert_eq!(world.rows(), order_rows(1..=3, "again"));
+}
+
+/// A newer version need not wait for the whole lease of an older one that is still at work: that one stops at its next
+/// batch, and says so.
+#[test]
+fn an_older_load_at_work_makes_way() {
+    let (world, standin) = world("way", Options::default());
+    let (first, second) = (world.handler(), world.handler());
+    let older = world.put("a.csv", orders(1..=25_000, "older"));
+    standin.inject(Fault::Delay { sql_contains: "COPY".to_owned(), by: Duration::from_millis(1500) });
+    thread::scope(|scope| {
+        let stopped = scope.spawn(|| first.invoke_json(&older.event()));
+        assert!(wait_until(Duration::from_secs(10), || standin
+            .statements()
+            .iter()
+            .any(|sql| sql.starts_with("COPY"))));
+        let newer = world.put("a.csv", orders(1..=25_000, "newer"));
+        let started = Instant::now();
+        assert_eq!(status(&second.invoke_json(&newer.event())), "loaded");
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+        assert_eq!(status(&stopped.join().expect("answered")), "superseded");
+    });
+    assert_eq!(world.database.count("orders WHERE name = 'newer'"), 25_000);
+    assert_eq!(world.database.count("orders"), 25_000);
+    world.assert_at_rest();
+}
+
+/// A long copy of a whole object keeps its claim over a second connection.
+#[test]
+fn a_long_atomic_load_keeps_its_claim() {
+    let (world, standin) = world("long", Options::default());
+    let config = "routes: [{object: '**', table: orders, write: {atomic: true}}]";
+    let handler = world.handler_with(&[("HOLOLOAD_TABLE", ""), ("HOLOLOAD_CONFIG", config)]);
+    let stored = world.put("a.csv", orders(1..=30_000, "a"));
+    standin.inject(Fault::Delay { sql_contains: "COPY".to_owned(), by: Duration::from_secs(11) });
+    let report = report(handler.invoke_json(&stored.event()));
+    assert_eq!(
+        (&report["status"], &report["write_path"]),
+        (&"loaded".into(), &"bulk_copy".into()),
+        "{report:#}"
+    );
+    assert_eq!(world.database.count("orders"), 30_000);
+    assert_eq!(standin.logins(), 2, "one to load, one to keep the claim");
+    world.assert_at_rest();
+}
+
+/// A verdict about content is repeated without reading; what the ledger says survives.
+#[test]
+fn a_failed_object_repeats_its_verdict() {
+    let (world, _standin) = world("verdict", Options::default());
+    let handler = world.handler();
+    let stored = world.put("a.csv", "id,name,amount\n1,a,x\n");
+    for _ in 0..2 {
+        let (error_type, _) = handler.invoke_json(&stored.event()).expect_err();
+        assert_eq!(error_type, "Input");
+    }
+    assert_eq!(world.s3.gets(&world.bucket, "a.csv").len(), 1, "read once");
+    let lease = world.database.query("SELECT lease_until FROM holoload_fence");
+    assert_eq!(lease, [[None]], "given back");
+    assert_eq!(world.statuses("a.csv"), ["failed", "failed"]);
+}
