@@ -2,19 +2,25 @@
 .DEFAULT_GOAL := help
 PYTHON := python3 -B
 CARGO_LOCAL := --profile local
+# What the main job loads into: postgresql, or hologres, which is its stand-in (PROFILE=2.2|3.1|4.1, EXTENDED_COPY=off).
+TARGET :=
+PROFILE :=
+EXTENDED_COPY :=
+STANDIN_OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(EXTENDED_COPY),--extended-copy $(EXTENDED_COPY))
+TARGET_OPTIONS = $(if $(TARGET),--target $(TARGET)) $(STANDIN_OPTIONS)
 # Where PostgreSQL is not installed, it is found or fetched first.
 WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 
-.PHONY: help run play standin test lint fmt unit demo bench validate deploy-local sam-local build build-LoaderFunction clean
+.PHONY: help run play standin test lint fmt unit demo conformance bench validate deploy-local sam-local build build-LoaderFunction clean
 
 help: ## List the targets
 	@grep -hE '^[a-zA-Z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-zA-Z_-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
 
-run: ## The main job on this machine: two S3 puts invoke the handler, rows appear in PostgreSQL
-	@$(PYTHON) scripts/run.py
+run: ## The main job on this machine: two S3 puts invoke the handler, rows appear in PostgreSQL, or with TARGET=hologres there
+	@$(PYTHON) scripts/run.py $(TARGET_OPTIONS)
 
 play: ## The same, and leave everything up to play with
-	@$(PYTHON) scripts/run.py --keep
+	@$(PYTHON) scripts/run.py --keep $(TARGET_OPTIONS)
 
 standin: ## The stand-in of Hologres with a table, until Ctrl-C; says what to type beside it
 	@$(WITH_POSTGRES) $(PYTHON) scripts/standin.py
@@ -33,9 +39,14 @@ fmt: ## Format the code
 unit: ## Tests: pure rooms, and the real binaries against a real PostgreSQL and a real S3 API
 	$(WITH_POSTGRES) cargo test $(CARGO_LOCAL) -- --test-threads 4
 
-demo: ## `make run`, its result checked
-	@$(PYTHON) scripts/run.py
-	@$(PYTHON) scripts/check_result.py
+demo: ## `make run` into PostgreSQL and into the stand-in of Hologres, or into TARGET; the results checked
+	@set -e; for target in $(or $(TARGET),postgresql hologres); do \
+		$(PYTHON) scripts/run.py --target $$target $(STANDIN_OPTIONS); \
+		$(PYTHON) scripts/check_result.py --target $$target $(STANDIN_OPTIONS); \
+	done
+
+conformance: ## The vendor's own clients (Python, Java) against the stand-in of Hologres: does it take what they send?
+	@$(PYTHON) scripts/conformance.py $(if $(PROFILE),--profile $(PROFILE))
 
 bench: ## What a load costs, beside psql \copy + merge
 	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load

@@ -13,13 +13,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from database import Database
+from hologres_database import Hologres
 from job import relative, run_job
 from ministack import ATTEMPTS, finished_loads
+from postgres import Postgres
 from preparation import ROOT, RUN, SCRIPTS
 from sample import COLUMNS, TABLE, Order, as_csv, book_orders
 from service import Failure
 from stack import BUCKET, LEDGER, REJECTS, Stack
 from steps import note, step
+from target import add_standin_options
 
 FUNCTION = "holoload"
 ROW_COUNT = 10_000
@@ -48,7 +52,7 @@ def main() -> int:
     arguments = parse_arguments()
 
     def job(resources: ExitStack) -> None:
-        stack = Stack(arguments.postgres, RUN)
+        stack = Stack(database(arguments), RUN)
         resources.callback(stack.stop)
         run(stack, arguments.bootstrap)
         if arguments.keep:
@@ -62,16 +66,26 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--postgres", type=Path, required=True, help="the folder with PostgreSQL's programs")
+    parser.add_argument("--standin", type=Path, help="the program that stands in for Hologres, before that PostgreSQL")
+    add_standin_options(parser)
     parser.add_argument("--bootstrap", type=Path, required=True, help="the handler's binary")
     parser.add_argument("--keep", action="store_true", help="leave the stack up until Enter or Ctrl-C")
     return parser.parse_args()
 
 
+def database(arguments: argparse.Namespace) -> Database:
+    """The server that was asked for."""
+    if not arguments.standin:
+        return Postgres(arguments.postgres, RUN)
+    has_extended_copy = arguments.extended_copy == "on"
+    return Hologres(arguments.standin, arguments.postgres, RUN, profile=arguments.profile, has_extended_copy=has_extended_copy)
+
+
 def run(stack: Stack, bootstrap: Path) -> None:
     started = time.monotonic()
-    with step("PostgreSQL, TLS only"):
-        stack.postgres.start()
-        stack.create_table()
+    with step(f"{stack.database.name}, TLS only"):
+        stack.database.start()
+        stack.database.create_table()
     with step("MiniStack (S3, KMS, Lambda)"):
         stack.aws.start()
     with step("buckets, KMS key, function, trigger"):
@@ -138,14 +152,14 @@ def not_loaded(stack: Stack, what: str) -> Failure:
     lines = [*written, *stack.aws.start_errors()][-25:] or ["(it wrote nothing)"]
     return Failure(
         f"the puts did not end in two loads: {what}\n\nthe function's log:\n" + "\n".join(f"  {line}" for line in lines),
-        f"the servers' logs are {relative(RUN / 'ministack.log')} and {relative(RUN / 'postgres.log')}",
+        f"the servers' logs are {relative(RUN / 'ministack.log')} and {relative(stack.database.log)}",
     )
 
 
 def compare_rows(stack: Stack) -> int:
     """The table must hold exactly the rows that were put."""
     wanted = {order for sample in SAMPLES.values() for order in sample.orders}
-    rows = stack.query(f"select {', '.join(COLUMNS)} from {TABLE}")
+    rows = stack.database.query(f"select {', '.join(COLUMNS)} from {TABLE}")
     found = {tuple(row) for row in rows}
     if found != wanted:
         raise Failure(
@@ -178,14 +192,14 @@ def nested(reports: list[Report], name: str) -> bool:
 
 def show_table(stack: Stack, table_count: int) -> None:
     note(f"\n{TABLE}: {table_count:,} rows, the first five:\n")
-    rows = stack.query(f"select {', '.join(COLUMNS)} from {TABLE} order by order_id limit 5")
+    rows = stack.database.query(f"select {', '.join(COLUMNS)} from {TABLE} order by order_id limit 5")
     show_rows([list(COLUMNS), *([str(value) for value in row] for row in rows)])
 
 
 def show_ledger(stack: Stack) -> None:
     note(f"\n{LEDGER}:\n")
-    columns = ["bucket", "object_key", "table_name", "attempt", "status", "row_count"]
-    rows = stack.query(f"select {', '.join(columns)} from {LEDGER} order by started_at")
+    columns = ["bucket", "object_key", "table_name", "attempt", "status", "row_count", "write_path"]
+    rows = stack.database.query(f"select {', '.join(columns)} from {LEDGER} order by started_at")
     show_rows([columns, *([as_text(value) for value in row] for row in rows)])
 
 
@@ -197,9 +211,9 @@ def show_rows(rows: list[list[str]]) -> None:
 
 
 def as_text(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "true", False: "false"}[value]
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def keep(stack: Stack, bootstrap: Path) -> None:
@@ -217,7 +231,7 @@ The commands of this stack, and what was loaded:
   . {environment}
   {holoload} history
 
-The same object once more: it is loaded already; with --force its rows turn out unchanged:
+The same object once more: it is loaded already; with --force it is loaded again:
   {holoload} load {plain}
   {holoload} load --force {plain}
 
@@ -228,7 +242,7 @@ A file with one row that the table cannot take; the put invokes the handler, whi
   {s3} cat s3://{REJECTS}/...
 
 The table and the ledger themselves:
-  {stack.psql_command()}
+  psql
 """)
     if sys.stdin.isatty():
         input()

@@ -20,11 +20,12 @@ from pathlib import Path
 
 from job import run_job
 from ministack import CREDENTIALS, REGION
+from postgres import Postgres
 from preparation import ROOT, RUN
 from sam_template import function_properties, load_built_template
 from sample import TABLE, as_csv, book_orders
 from service import Failure
-from stack import DATABASE, LOADER, LOADER_PASSWORD, TIMEZONE, Stack
+from stack import TIMEZONE, Stack
 from steps import note, step
 
 STACK_NAME = "holoload"
@@ -47,7 +48,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     def job(resources: ExitStack) -> None:
-        stack = Stack(arguments.postgres, RUN)
+        stack = Stack(Postgres(arguments.postgres, RUN), RUN)
         resources.callback(stack.stop)
         run(stack, arguments.sam)
 
@@ -56,16 +57,17 @@ def main() -> int:
 
 def run(stack: Stack, sam: Path) -> None:
     with step("PostgreSQL and MiniStack"):
-        stack.postgres.start()
-        stack.create_table()
+        stack.database.start()
+        stack.database.create_table()
         stack.aws.start()
         stack.aws.client("s3").create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
     with step("sam deploy"):
         outputs = deploy(stack, sam)
+    loader = stack.database.loader()
     with step(f"fill the secret, as one does after a deployment, and wait {SECRET_AGE_S} s"):
         stack.aws.client("secretsmanager").put_secret_value(
             SecretId=outputs["SecretArn"],
-            SecretString=json.dumps({"username": LOADER, "password": LOADER_PASSWORD}),
+            SecretString=json.dumps({"username": loader.user, "password": loader.password}),
         )
         time.sleep(SECRET_AGE_S)
     with step("put an object, wait for its rows"):
@@ -96,13 +98,14 @@ def write_template() -> Path:
 
 def deploy(stack: Stack, sam: Path) -> dict[str, str]:
     """Deploys what `sam build` made; answers the stack's outputs."""
+    loader = stack.database.loader()
     parameters = {
-        "HologresHost": stack.host,
-        "HologresPort": str(stack.postgres.port),
-        "Database": DATABASE,
+        "HologresHost": loader.host,
+        "HologresPort": str(loader.port),
+        "Database": loader.database,
         "Table": TABLE,
         "TimeZone": TIMEZONE,
-        "CaCertificate": stack.postgres.certificates.ca,
+        "CaCertificate": loader.ca,
     }
     file = RUN / "parameters.yaml"
     file.write_text(json.dumps(parameters))
@@ -121,7 +124,7 @@ def deploy(stack: Stack, sam: Path) -> dict[str, str]:
 
 def wait_for_rows(stack: Stack, function: str) -> None:
     deadline = time.monotonic() + LOAD_TIMEOUT_S
-    while stack.query(f"select count(*) from {TABLE}") != [[ROW_COUNT]]:
+    while stack.database.query(f"select count(*) from {TABLE}") != [[ROW_COUNT]]:
         if time.monotonic() > deadline:
             log = "\n".join(f"  {line}" for line in [*stack.aws.log_lines(function), *stack.aws.start_errors()][-25:])
             raise Failure(f"the rows did not arrive in {LOAD_TIMEOUT_S} s\n\nthe function's log:\n{log}")

@@ -34,7 +34,7 @@ def run_job(job: Callable[[ExitStack], None]) -> int:
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, boto3.exceptions.Boto3Error) as error:
         return fail(f"MiniStack: {error}", f"its log is {relative(RUN / 'ministack.log')}")
     except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError) as error:
-        return fail(f"PostgreSQL: {error}", f"its log is {relative(RUN / 'postgres.log')}")
+        return fail(f"the database: {error}", f"its log is in {relative(RUN)}")
     except KeyboardInterrupt:
         note("\nstopped")
         return 130

@@ -3,7 +3,8 @@
 usage: lifeline.py SIGNAL USER COMMAND [ARGUMENT...]
 
 SIGNAL is the number of the signal that asks the command to stop; USER is who runs it (`-`: whoever we are). Standard input is the
-pipe of the program that started us: it closes when that program ends, even by SIGKILL.
+pipe of the program that started us: it closes when that program ends, even by SIGKILL. Nothing is ever written to it, so the
+command may have it too, and can end by itself with it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ GRACE_S = 8
 
 def start(command: list[str], user: str) -> subprocess.Popen[bytes]:
     if user == "-":
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(command)
     group = pwd.getpwnam(user).pw_gid
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, user=user, group=group, extra_groups=[])
+    return subprocess.Popen(command, user=user, group=group, extra_groups=[])
 
 
 def stop_at_end_of_input(child: subprocess.Popen[bytes], stop_with: int) -> None:

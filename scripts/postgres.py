@@ -6,19 +6,23 @@ import os
 import pwd
 import shutil
 import signal
-import ssl
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pg8000.native
 
-from certificates import Certificates
-from service import Failure, Service
+from certificates import make_certificates
+from database import DATABASE, LOADER_PASSWORD, Login, run_script
+from sample import CREATE_TABLE, TABLE
+from service import Failure, Service, free_port
 
 FOLDER_PREFIX = "holoload-postgres-"
 SUPERUSER = "postgres"
 SUPERUSER_PASSWORD = "local-superuser"
+LOADER = "loader"
 
 CONFIGURATION = """\
 listen_addresses = '{addresses}'
@@ -42,18 +46,29 @@ hostssl all all 0.0.0.0/0 scram-sha-256
 hostssl all all ::0/0     scram-sha-256
 """
 
+# What a loader needs and no more. CREATE on the schema is for the ledger, which it makes on first use.
+GRANTS = f"""\
+create role {LOADER} login password '{LOADER_PASSWORD}';
+grant create, usage on schema public to {LOADER};
+grant select, insert, update, delete on {TABLE} to {LOADER};
+"""
+
 
 class Postgres:
-    """One server, its data folder and its certificate authority."""
+    """One server, its data folder and its certificate authority.
 
-    def __init__(
-        self, bin_folder: Path, folder: Path, port: int, certificates: Certificates, addresses: str = "localhost"
-    ) -> None:
-        self.port = port
-        self.certificates = certificates
+    `host` is how the loader names it, `addresses` where else than on localhost it listens: for a handler in a container.
+    """
+
+    def __init__(self, bin_folder: Path, folder: Path, *, host: str = "localhost", addresses: Sequence[str] = ()) -> None:
+        self.name = "PostgreSQL"
         self.log = folder / "postgres.log"
+        self._host = host
+        self._port = free_port()
+        self._certificates = make_certificates(["localhost", "host.docker.internal"], ["127.0.0.1", *addresses])
+        self._addresses = ",".join(["localhost", *addresses])
+        self._database: pg8000.native.Connection | None = None
         self._bin = bin_folder
-        self._addresses = addresses
         self._user = _server_user()
         self._place = folder / "postgres"
         self._folder = _make_folder(self._place, elsewhere=self._user is not None)
@@ -68,9 +83,9 @@ class Postgres:
         self._own(password)
         options = ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"]
         self._run([self._bin / "initdb", "--pgdata", data, "--username", SUPERUSER, "--pwfile", password, *options])
-        (data / "postgresql.conf").write_text(CONFIGURATION.format(addresses=self._addresses, port=self.port))
+        (data / "postgresql.conf").write_text(CONFIGURATION.format(addresses=self._addresses, port=self._port))
         (data / "pg_hba.conf").write_text(ACCESS)
-        self.certificates.write_server_files(data)
+        self._certificates.write_server_files(data)
         for name in ("postgresql.conf", "pg_hba.conf", "server.crt", "server.key"):
             self._own(data / name)
         self._service = Service(
@@ -83,6 +98,21 @@ class Postgres:
         )
         self._service.wait_until(self._answers)
 
+    def create_table(self) -> None:
+        server = self._superuser("postgres").connect()
+        server.run(f"create database {DATABASE}")
+        server.close()
+        self._database = self._superuser(DATABASE).connect()
+        self._database.run(CREATE_TABLE)
+        run_script(self._database, GRANTS)
+
+    def loader(self) -> Login:
+        return Login(self._host, self._port, DATABASE, LOADER, LOADER_PASSWORD, self._certificates.ca)
+
+    def query(self, statement: str) -> list[list[Any]]:
+        assert self._database, "create_table comes first"
+        return self._database.run(statement)
+
     def stop(self) -> None:
         if self._service:
             self._service.stop()
@@ -90,21 +120,12 @@ class Postgres:
         if self._place.is_symlink():
             self._place.unlink()
 
-    def connect(self, database: str = "postgres") -> pg8000.native.Connection:
-        """A connection of the superuser, verified against our own CA."""
-        return pg8000.native.Connection(
-            user=SUPERUSER,
-            password=SUPERUSER_PASSWORD,
-            host="localhost",
-            port=self.port,
-            database=database,
-            ssl_context=ssl.create_default_context(cadata=self.certificates.ca),
-            timeout=10,
-        )
+    def _superuser(self, database: str) -> Login:
+        return Login("localhost", self._port, database, SUPERUSER, SUPERUSER_PASSWORD, self._certificates.ca)
 
     def _answers(self) -> bool:
         try:
-            self.connect().close()
+            self._superuser("postgres").connect().close()
         except (pg8000.exceptions.InterfaceError, pg8000.exceptions.DatabaseError, OSError):
             return False
         return True

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from steps import step
@@ -58,6 +58,13 @@ def prepare_postgres(tools: list[str]) -> Path:
         return postgres
     with step(f"PostgreSQL: {describe_postgres_install()}"):
         return install_postgres()
+
+
+def prepare_standin_postgres(tools: list[str]) -> Path:
+    """PostgreSQL 11 for the stand-in of Hologres; the usual one, which takes newer SQL, where 11 cannot be had."""
+    usual = prepare_postgres(tools)
+    with step("PostgreSQL 11 for the stand-in in .tools"):
+        return find_postgres_11() or usual
 
 
 def lacking_tools(names: list[str]) -> list[str]:
@@ -137,10 +144,11 @@ def make_environment(folder: Path, requirements: Path) -> Path:
     return python
 
 
-def build_binaries() -> Path:
-    """Builds `bootstrap` and `holoload` and answers their folder."""
+def build_binaries(examples: Iterable[str] = ()) -> Path:
+    """Builds `bootstrap` and `holoload`, and these examples, and answers the folder of the first two."""
     # One test beside them: with the features that tests add, `make test` finds everything built.
     command = ["cargo", "build", "--profile", "local", "--bins", "--test", "tidy"]
+    command += [f"--example={name}" for name in examples]
     if not sys.stderr.isatty():
         command.append("--quiet")
     subprocess.run(command, cwd=ROOT, check=True)

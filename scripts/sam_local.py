@@ -16,6 +16,7 @@ from typing import Any
 from engine import Engine
 from job import run_job
 from ministack import CREDENTIALS, REGION
+from postgres import Postgres
 from preparation import ROOT, RUN
 from sam_template import BUILD, FUNCTION, function_properties, load_built_template
 from sample import TABLE, as_csv, book_orders
@@ -41,7 +42,8 @@ def main() -> int:
         with step("container engine"):
             engine.start()
         address = engine.bridge_address()
-        stack = Stack(arguments.postgres, RUN, host=HOST, addresses=[address] if address else [])
+        database = Postgres(arguments.postgres, RUN, host=HOST, addresses=[address] if address else [])
+        stack = Stack(database, RUN, address or "127.0.0.1")
         resources.callback(stack.stop)
         run(engine, stack, arguments.sam)
 
@@ -52,14 +54,14 @@ def run(engine: Engine, stack: Stack, sam: Path) -> None:
     with step("base image of the function"):
         origin = engine.provide_base_image(BUILD / FUNCTION / "bootstrap")
     with step("PostgreSQL and MiniStack, reachable from containers"):
-        stack.postgres.start()
-        stack.create_table()
+        stack.database.start()
+        stack.database.create_table()
         stack.aws.start()
         stack.create_buckets()
     with step("sam local invoke"):
         event = put_object(stack)
         answer = invoke(engine, stack, sam, event)
-    [[row_count]] = stack.query(f"select count(*) from {TABLE}")
+    [[row_count]] = stack.database.query(f"select count(*) from {TABLE}")
     if answer != {"batchItemFailures": []} or row_count != ROW_COUNT:
         raise Failure(
             f"the function answered {json.dumps(answer)} and {TABLE} holds {row_count:,} rows instead of {ROW_COUNT:,}:\n"

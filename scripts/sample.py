@@ -21,6 +21,26 @@ create table {TABLE} (
     order_amt int8 not null
 )"""
 
+# As the vendor's documents write it: properties in the transaction that creates the table.
+CREATE_HOLOGRES_TABLE = f"""\
+BEGIN;
+CREATE TABLE {TABLE} (
+    order_id  text NOT NULL,
+    user_id   bigint NOT NULL,
+    book_id   bigint NOT NULL,
+    book_name text NOT NULL,
+    order_cnt bigint NOT NULL,
+    order_amt bigint NOT NULL,
+    PRIMARY KEY (order_id)
+);
+CALL set_table_property('{TABLE}', 'orientation', 'column');
+CALL set_table_property('{TABLE}', 'distribution_key', 'order_id');
+CALL set_table_property('{TABLE}', 'clustering_key', 'order_id');
+CALL set_table_property('{TABLE}', 'bitmap_columns', 'book_name');
+CALL set_table_property('{TABLE}', 'dictionary_encoding_columns', 'book_name');
+COMMIT;
+"""
+
 Order = tuple[str, int, int, str, int, int]
 
 

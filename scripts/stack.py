@@ -1,36 +1,22 @@
-"""The local stack: PostgreSQL and MiniStack, with the table, the buckets and the key that the main job needs."""
+"""The local stack: a database server and MiniStack, with the table, the buckets and the key that the main job needs."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pg8000.native
-
-from certificates import make_certificates
+from database import Database
 from ministack import CREDENTIALS, REGION, MiniStack
-from postgres import Postgres, remove_leftovers
-from sample import CREATE_TABLE, TABLE
+from postgres import remove_leftovers
+from sample import TABLE
 from service import free_port
 
 BUCKET = "bob-embulk-demo"
 REJECTS = "bob-rejects"
-DATABASE = "demo"
 LEDGER = "public.holoload_ledger"
-LOADER = "loader"
-LOADER_PASSWORD = "local-loader"
 TIMEZONE = "Asia/Tokyo"
-
-# What a loader needs and no more. CREATE on the schema is for the ledger, which it makes on first use.
-GRANTS = f"""\
-create role {LOADER} login password '{LOADER_PASSWORD}';
-grant create, usage on schema public to {LOADER};
-grant select, insert, update, delete on {TABLE} to {LOADER};
-"""
 
 
 def make_run_folder(folder: Path) -> None:
@@ -41,33 +27,16 @@ def make_run_folder(folder: Path) -> None:
 
 
 class Stack:
-    """Both servers. `addresses`: where else than on localhost they listen, for a handler in a container."""
+    """Both servers. `address`: where MiniStack listens."""
 
-    def __init__(self, postgres_bin: Path, folder: Path, *, host: str = "localhost", addresses: Sequence[str] = ()) -> None:
-        certificates = make_certificates(["localhost", "host.docker.internal"], ["127.0.0.1", *addresses])
-        self.host = host
+    def __init__(self, database: Database, folder: Path, address: str = "127.0.0.1") -> None:
+        self.database = database
         self.folder = folder
-        self.ca_file = folder / "ca.pem"
-        self.ca_file.write_text(certificates.ca)
-        self.postgres = Postgres(postgres_bin, folder, free_port(), certificates, ",".join(["localhost", *addresses]))
-        address = addresses[0] if addresses else "127.0.0.1"
         self.aws = MiniStack(free_port(address), folder / "ministack", folder / "ministack.log", address)
-
-        self._database: pg8000.native.Connection | None = None
 
     def stop(self) -> None:
         self.aws.stop()
-        self.postgres.stop()
-
-    def create_table(self) -> None:
-        """The database, the article's table and the role of the loader."""
-        server = self.postgres.connect()
-        server.run(f"create database {DATABASE}")
-        server.close()
-        self._database = self.postgres.connect(DATABASE)
-        self._database.run(CREATE_TABLE)
-        for statement in filter(None, map(str.strip, GRANTS.split(";"))):
-            self._database.run(statement)
+        self.database.stop()
 
     def create_buckets(self) -> str:
         """The source and the rejects bucket, and the KMS key for encrypted objects, whose ARN it answers."""
@@ -76,26 +45,22 @@ class Stack:
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         return self.aws.client("kms").create_key(Description="book orders")["KeyMetadata"]["Arn"]
 
-    def query(self, statement: str) -> list[list[Any]]:
-        """The rows of one statement, read as the superuser."""
-        assert self._database, "create_table comes first"
-        return self._database.run(statement)
-
     def ledger_statuses(self) -> dict[str, str]:
         """The status of each object key; empty as long as no load has made the ledger."""
-        if self.query(f"select to_regclass('{LEDGER}')") == [[None]]:
+        if self.database.query(f"select to_regclass('{LEDGER}')") == [[None]]:
             return {}
-        return dict(self.query(f"select object_key, status from {LEDGER} order by attempt"))
+        return dict(self.database.query(f"select object_key, status from {LEDGER} order by attempt"))
 
     def loader_environment(self) -> dict[str, str]:
         """The handler's configuration: one table needs no file."""
+        loader = self.database.loader()
         return {
-            "HOLOLOAD_HOST": self.host,
-            "HOLOLOAD_PORT": str(self.postgres.port),
-            "HOLOLOAD_DATABASE": DATABASE,
-            "HOLOLOAD_USER": LOADER,
-            "HOLOLOAD_PASSWORD": LOADER_PASSWORD,
-            "HOLOLOAD_CA": self.postgres.certificates.ca,
+            "HOLOLOAD_HOST": loader.host,
+            "HOLOLOAD_PORT": str(loader.port),
+            "HOLOLOAD_DATABASE": loader.database,
+            "HOLOLOAD_USER": loader.user,
+            "HOLOLOAD_PASSWORD": loader.password,
+            "HOLOLOAD_CA": loader.ca,
             "HOLOLOAD_TABLE": TABLE,
             "HOLOLOAD_TIMEZONE": TIMEZONE,
             "HOLOLOAD_REJECTS": f"s3://{REJECTS}/",
@@ -103,23 +68,26 @@ class Stack:
         }
 
     def write_shell_environment(self) -> Path:
-        """A file for `. FILE`: the CLI then works against this stack."""
+        """A file for `. FILE`: the CLI and `psql` then work against this stack."""
+        loader = self.database.loader()
+        ca_file = self.folder / "ca.pem"
+        ca_file.write_text(loader.ca)
         variables = {
             **self.loader_environment(),
             **CREDENTIALS,
             "AWS_REGION": REGION,
-            "HOLOLOAD_CA": str(self.ca_file),
-            "PGPASSWORD": LOADER_PASSWORD,
+            "HOLOLOAD_CA": str(ca_file),
+            "PGHOST": loader.host,
+            "PGPORT": str(loader.port),
+            "PGDATABASE": loader.database,
+            "PGUSER": loader.user,
+            "PGPASSWORD": loader.password,
+            "PGSSLMODE": "verify-full",
+            "PGSSLROOTCERT": str(ca_file),
         }
         file = self.folder / "env.sh"
         file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()))
         return file
-
-    def psql_command(self) -> str:
-        return (
-            f'psql "host=localhost port={self.postgres.port} dbname={DATABASE} user={LOADER} '
-            f'sslmode=verify-full sslrootcert={os.path.relpath(self.ca_file)}"'
-        )
 
 
 def forget_own_settings() -> None:

@@ -78,6 +78,9 @@ fn an_upsert_needs_version_and_setting() {
     assert_eq!(outcome(&raw.copy(FULL, b"2,c,3.5\n")), "COPY 1");
     assert_eq!(outcome(&raw.copy(PART, b"2,ignored\n3,d\n")), "COPY 2");
     assert_eq!(new.rows("SELECT * FROM t ORDER BY id"), ["1|a|1.50", "2|c|3.50", "3|d|NULL"]);
+    // The setting of the database counts for the sessions that come after.
+    raw.query(&format!("ALTER DATABASE {} SET hg_experimental_copy_enable_on_conflict = on", new.db.name));
+    assert_eq!(outcome(&Raw::connect(&new).copy(FULL, b"4,e,1\n")), "COPY 1");
 }
 
 #[test]

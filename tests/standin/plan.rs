@@ -47,6 +47,20 @@ async fn unnest_upserts_that_qualify() {
 }
 
 #[tokio::test]
+async fn text_is_an_exact_cast_for_every_kind_of_text() {
+    let sql = "CREATE TABLE v (id int8 PRIMARY KEY, name varchar(3), code char(2))";
+    let world = world("plan_text", Options::default(), sql);
+    let client = world.client().await;
+    for kind in [["text", "text"], ["varchar", "bpchar"]] {
+        let [name, code] = kind;
+        let sql = format!(
+            "INSERT INTO v SELECT unnest($1::int8[]), unnest($2::{name}[]), unnest($3::{code}[]) ON CONFLICT DO NOTHING"
+        );
+        client.execute(&sql, &[&vec![1_i64], &vec!["abc"], &vec!["de"]]).await.expect(name);
+    }
+}
+
+#[tokio::test]
 async fn unnest_upserts_that_do_not() {
     let world = tables("plan_unqualified");
     let client = world.client().await;
@@ -150,7 +164,8 @@ async fn parents_take_fixed_plans_alone() {
 #[tokio::test]
 async fn light_connections_take_fixed_plans_alone() {
     let world = tables("plan_light");
-    let client = world.connect(world.config().options("type=fixed")).await.expect("a light connection");
+    // holo-client writes the space.
+    let client = world.connect(world.config().options("type=fixed ")).await.expect("a light connection");
     let insert =
         "INSERT INTO t (id, name) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name";
     assert_eq!(client.execute(insert, &[&1_i64, &"a"]).await.expect("a Fixed Plan"), 1);
@@ -159,10 +174,16 @@ async fn light_connections_take_fixed_plans_alone() {
         "set hg_experimental_enable_fixed_dispatcher = on",
         "SELECT count(*) FROM t",
         "CREATE TABLE x (id int8)",
-        "INSERT INTO t (id, name) SELECT unnest(ARRAY[1]::int8[]), unnest(ARRAY['a']::text[])",
+        "INSERT INTO t (id, name) SELECT id + 1, name FROM t",
     ] {
         assert_said(client.batch_execute(sql).await, "0A000", "Could not generate fixed plan");
     }
+    // What the vendor's clients put there.
+    let unnest = "INSERT INTO t (id, name) SELECT unnest($1::int8[]), unnest($2::text[])";
+    assert_eq!(client.execute(unnest, &[&vec![2_i64, 3], &vec!["a", "b"]]).await.expect("a Fixed Plan"), 2);
+    let found =
+        client.query("SELECT name FROM t WHERE id = $1", &[&3_i64]).await.expect("a key is looked up");
+    assert_eq!(found[0].get::<_, String>(0), "b");
     let stream = "COPY t (id, name) FROM STDIN WITH (STREAM_MODE TRUE, FORMAT csv, ON_CONFLICT update)";
     assert_eq!(crate::world::copy(&client, stream, "1,b\n").await.expect("since V3.1"), 1);
 }

@@ -116,6 +116,10 @@ async fn long_texts_and_many_parameters() {
 async fn by_version() {
     let attgenerated = "SELECT a.attname, a.attgenerated, a.attgenerated::text FROM pg_catalog.pg_attribute a \
                         WHERE a.attrelid = 't'::regclass AND a.attgenerated = '' AND a.attnum > 0";
+    // As holo-client asks for it, of new servers and of old ones.
+    let of_new = "SELECT attname, nullif(a.attgenerated, '') as attgenerated FROM pg_attribute a \
+                  WHERE attrelid = 't'::regclass AND attnum > 0";
+    let of_old = "SELECT attname, null as attgenerated FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0";
     let returning = "INSERT INTO t (id) VALUES (1) ON CONFLICT (id) DO NOTHING RETURNING id";
     for version in [Profile::V2_2, Profile::V3_1, Profile::V4_1] {
         let world = world("refused_version", profile(version), TABLE);
@@ -127,7 +131,10 @@ async fn by_version() {
             assert_said(columns, "42703", "attgenerated");
         } else {
             assert_eq!(columns.expect("the column is there").len(), 3);
+            let columns = client.query(of_new, &[]).await.expect("the column is there");
+            assert_eq!(columns[0].columns()[1].name(), "attgenerated");
         }
+        assert_eq!(client.query(of_old, &[]).await.expect("no column is asked for").len(), 3);
         let returned = client.query(returning, &[]).await;
         if version == Profile::V4_1 {
             assert_eq!(returned.expect("taken").len(), 1);

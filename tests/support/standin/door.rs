@@ -194,7 +194,8 @@ fn identity(parameters: &mut BTreeMap<String, String>) -> Result<Identity, Refus
     // `database@warehouse`
     let database = named.split_once('@').map_or(named.as_str(), |(database, _)| database).to_owned();
     parameters.insert("database".to_owned(), database.clone());
-    let is_fixed = match parameters.remove("options").as_deref() {
+    // holo-client writes a space behind it.
+    let is_fixed = match parameters.remove("options").as_deref().map(str::trim) {
         None | Some("") => false,
         Some("type=fixed") => true,
         // Settings in `options` are documented nowhere.

@@ -127,7 +127,11 @@ impl Insert {
                     column.has_default && !columns.iter().any(|named| named.name == column.name)
                 });
                 let is_exact = |(cast, column): (&Option<String>, &&Column)| {
-                    cast.as_ref() == Some(&column.type_name) && !column.type_name.starts_with('_')
+                    // The vendor's client for Python casts to text[] for every kind of text.
+                    let is_text = cast.as_deref() == Some("text")
+                        && ["varchar", "bpchar"].contains(&column.type_name.as_str());
+                    (is_text || cast.as_ref() == Some(&column.type_name))
+                        && !column.type_name.starts_with('_')
                 };
                 casts.len() == columns.len()
                     && casts.iter().zip(columns).all(is_exact)

@@ -24,7 +24,7 @@ mod simple;
 mod sql;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -108,6 +108,8 @@ struct Shared {
     faults: Arc<Faults>,
     statements: Mutex<Vec<String>>,
     settings: Mutex<Vec<(String, String)>>,
+    /// Of Hologres' own, what new sessions begin with.
+    default_settings: Mutex<BTreeMap<String, String>>,
     cancels: Mutex<HashMap<(u32, u32), Arc<Cancel>>>,
     /// `akv4$` users whose password is of another day than today.
     stale_users: Mutex<Vec<String>>,
@@ -177,6 +179,7 @@ impl Standin {
             faults: Arc::default(),
             statements: Mutex::default(),
             settings: Mutex::default(),
+            default_settings: Mutex::default(),
             cancels: Mutex::default(),
             stale_users: Mutex::default(),
             connection_count: AtomicUsize::new(0),

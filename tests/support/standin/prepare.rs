@@ -59,7 +59,7 @@ impl Session {
             prepared.action = Action::Keep(self.own_setting(own)?);
         } else {
             prepared.write = self.check_write(statement, class).await?;
-            if self.identity.is_fixed && !prepared.write.is_fixed {
+            if self.identity.is_fixed && !prepared.write.is_fixed && !rules::is_lookup(statement) {
                 return Err(rules::not_fixed().into());
             }
             let (text, after) = self.translated(statement)?;
@@ -77,7 +77,7 @@ impl Session {
             let text = format!("unrecognized configuration parameter \"{}\"", own.name);
             return Err(Refusal::new("42704", text));
         }
-        Ok(Setting { name: own.name.clone(), value: own.value.clone(), is_local: false })
+        Ok(Setting { is_local: false, ..own.clone() })
     }
 
     async fn check_write(&mut self, statement: &Statement, class: Class) -> Result<Write, Stop> {
@@ -86,8 +86,6 @@ impl Session {
                 let Some(insert) = Insert::parse(statement) else { return Ok(Write::default()) };
                 let Some(table) = self.table(&insert.table).await? else { return Ok(Write::default()) };
                 let is_fixed = insert.check(&table, self.shared.version())?;
-                // A light connection does not take `INSERT … SELECT`.
-                let is_fixed = is_fixed && !(self.identity.is_fixed && statement.has_word("select"));
                 let key_places = insert.key_places(&table, statement);
                 let is_divisible = is_fixed && statement.has_word("unnest");
                 Ok(Write { is_fixed, is_divisible, key_places, table: Some(table.name) })

@@ -111,7 +111,7 @@ pub fn check(statement: &Statement, version: (u32, u32, u32), is_strict: bool) -
         }
         _ => {}
     }
-    if version < (3, 1, 0) && statement.has_word("attgenerated") {
+    if version < (3, 1, 0) && attgenerated(&statement.tokens).next().is_some() {
         return Err(Refusal::new("42703", "column \"attgenerated\" does not exist"));
     }
     if parameter_count(statement) > PARAMETERS_MAX {
@@ -176,16 +176,20 @@ pub fn update_targets(statement: &Statement) -> Option<(Vec<String>, Vec<String>
 }
 
 /// `SET` of a session's setting.
+#[derive(Clone)]
 pub struct Setting {
     pub name: String,
     pub value: String,
     pub is_local: bool,
+    /// `ALTER DATABASE … SET`: sessions begin with it from now on.
+    pub is_default: bool,
 }
 
 impl Setting {
     /// Also `RESET name` and `SET name TO DEFAULT`, whose value is empty.
     pub fn parse(statement: &Statement) -> Option<Self> {
         let mut cursor = Cursor::new(&statement.tokens);
+        let is_default = cursor.words(&["alter", "database"]) && cursor.name().is_some();
         let is_reset = cursor.words(&["reset"]);
         if !is_reset && !cursor.words(&["set"]) {
             return None;
@@ -202,7 +206,7 @@ impl Setting {
         let value: Vec<&str> = cursor.rest().iter().map(|token| token.value.as_str()).collect();
         let value = value.join("");
         let value = if value == "default" { String::new() } else { value };
-        Some(Self { name, value, is_local })
+        Some(Self { name, value, is_local, is_default })
     }
 
     /// A setting of Hologres' own.
@@ -211,7 +215,7 @@ impl Setting {
     }
 
     pub fn is_followed(&self) -> bool {
-        !self.is_local && FOLLOWED_SETTINGS.contains(&self.name.as_str())
+        !self.is_local && !self.is_default && FOLLOWED_SETTINGS.contains(&self.name.as_str())
     }
 }
 
@@ -269,15 +273,46 @@ pub fn without_force(statement: &Statement, version: (u32, u32, u32)) -> Option<
 /// A catalog column that PostgreSQL 11 does not have yet, as a constant of its type.
 pub fn with_attgenerated(statement: &Statement) -> Option<String> {
     let tokens = &statement.tokens;
-    let places = tokens.iter().enumerate().rev().filter(|(_, token)| token.is_word("attgenerated"));
-    let text = places.fold(statement.text.clone(), |text, (at, token)| {
-        let is_qualified = at >= 2 && tokens[at - 1].is_symbol(".");
-        let start = if is_qualified { tokens[at - 2].start } else { token.start };
-        let is_item = tokens.get(at + 1).is_none_or(|next| next.is_symbol(",") || next.is_word("from"));
-        let name = if is_item { " AS attgenerated" } else { "" };
-        format!("{}(''::\"char\"){name}{}", &text[..start], &text[token.end..])
+    let mut places: Vec<usize> = attgenerated(tokens).collect();
+    places.reverse();
+    let text = places.iter().fold(statement.text.clone(), |text, at| {
+        let is_qualified = *at >= 2 && tokens[at - 1].is_symbol(".");
+        let first = if is_qualified { at - 2 } else { *at };
+        let follows = tokens.get(at + 1);
+        let is_item = follows.is_none_or(|next| next.is_symbol(",") || next.is_word("from"));
+        let name = if is_item && !is_argument(tokens, first) { " AS attgenerated" } else { "" };
+        let (start, end) = (tokens[first].start, tokens[*at].end);
+        format!("{}(''::\"char\"){name}{}", &text[..start], &text[end..])
     });
-    statement.has_word("attgenerated").then_some(text)
+    (!places.is_empty()).then_some(text)
+}
+
+/// Where the column stands, and not merely something that is called so: holo-client asks for
+/// `nullif(a.attgenerated, '') as attgenerated`, of older servers for `null as attgenerated`.
+fn attgenerated(tokens: &[Token]) -> impl Iterator<Item = usize> {
+    let is_alias = |at: usize| at > 0 && tokens[at - 1].is_word("as");
+    let is_column = move |(at, token): &(usize, &Token)| token.is_word("attgenerated") && !is_alias(*at);
+    tokens.iter().enumerate().filter(is_column).map(|(at, _)| at)
+}
+
+/// Whether the innermost parentheses around a token are other than those of a query.
+fn is_argument(tokens: &[Token], at: usize) -> bool {
+    let mut depth = 0;
+    let opening = tokens[..at].iter().rposition(|token| {
+        depth += i32::from(token.is_symbol(")")) - i32::from(token.is_symbol("("));
+        depth < 0
+    });
+    opening.is_some_and(|opening| !tokens[opening + 1].is_word("select"))
+}
+
+/// `SELECT columns FROM table WHERE …`: how the vendor's clients look keys up, also on a light connection.
+pub fn is_lookup(statement: &Statement) -> bool {
+    let mut cursor = Cursor::new(&statement.tokens);
+    cursor.words(&["select"])
+        && !cursor.until(&["from"]).iter().any(|token| token.is_symbol("("))
+        && cursor.words(&["from"])
+        && cursor.table().is_some()
+        && cursor.words(&["where"])
 }
 
 /// What a connection of `type=fixed` says to everything but Fixed Plans.

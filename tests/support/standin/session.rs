@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
+use super::super::lock;
 use super::Shared;
 use super::catalog::{Side, Table, rewritten};
 use super::errors::Refusal;
@@ -116,6 +117,7 @@ impl Session {
     ) -> Self {
         let restart = shared.restart.subscribe();
         let followed = identity.settings.clone();
+        let settings = lock(&shared.default_settings).clone();
         Self {
             shared,
             client,
@@ -131,7 +133,7 @@ impl Session {
             is_wrapped: false,
             side: None,
             restart,
-            settings: BTreeMap::new(),
+            settings,
             followed,
             has_written: false,
             has_defined: false,
@@ -282,8 +284,13 @@ impl Session {
 
     /// Keeps a setting of Hologres' own.
     fn keep(&mut self, setting: &Setting) {
+        let value = setting.value.to_lowercase();
+        if setting.is_default {
+            lock(&self.shared.default_settings).insert(setting.name.clone(), value);
+            return;
+        }
         self.shared.keep_setting(&setting.name, &setting.value);
-        self.settings.insert(setting.name.clone(), setting.value.to_lowercase());
+        self.settings.insert(setting.name.clone(), value);
     }
 
     /// A command tag as this session is told it.
