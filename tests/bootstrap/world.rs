@@ -132,6 +132,17 @@ pub fn report(outcome: Outcome) -> Value {
     objects[0].clone()
 }
 
+/// Delivers as Lambda does: an answer of class Transient is tried again.
+pub fn deliver(handler: &RuntimeApi, event: &Value) -> Value {
+    for _ in 0..10 {
+        match handler.invoke_json(event) {
+            Outcome::Err { error_type, .. } if error_type == "Transient" => {}
+            outcome => return report(outcome),
+        }
+    }
+    panic!("ten deliveries were not enough");
+}
+
 /// The one report's status, whether the answer is one of success or not.
 #[track_caller]
 pub fn status(outcome: &Outcome) -> String {

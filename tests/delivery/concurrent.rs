@@ -5,20 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::runtime_api::{Outcome, RuntimeApi};
+use crate::support::runtime_api::Outcome;
 use crate::support::s3::{Fault, On};
-use crate::world::{World, order_rows, orders, report, status};
-
-/// Delivers as Lambda does: an answer of class Transient is tried again.
-fn deliver(handler: &RuntimeApi, event: &Value) -> Value {
-    for _ in 0..10 {
-        match handler.invoke_json(event) {
-            Outcome::Err { error_type, .. } if error_type == "Transient" => {}
-            outcome => return report(outcome),
-        }
-    }
-    panic!("ten deliveries were not enough");
-}
+use crate::world::{World, deliver, order_rows, orders, report, status};
 
 #[test]
 fn two_versions_at_once_never_end_with_the_older() {

@@ -6,22 +6,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::lab::{PROFILES, world};
-use crate::support::runtime_api::{Outcome, RuntimeApi};
+use crate::support::runtime_api::Outcome;
 use crate::support::s3::{Fault as S3Fault, On};
 use crate::support::standin::{Fault, Options, Profile};
 use crate::support::wait_until;
-use crate::world::{World, order_rows, orders, report, status};
-
-/// Delivers as Lambda does: an answer of class Transient is tried again.
-fn deliver(handler: &RuntimeApi, event: &Value) -> Value {
-    for _ in 0..10 {
-        match handler.invoke_json(event) {
-            Outcome::Err { error_type, .. } if error_type == "Transient" => {}
-            outcome => return report(outcome),
-        }
-    }
-    panic!("ten deliveries were not enough");
-}
+use crate::world::{World, deliver, order_rows, orders, report, status};
 
 fn claim_of(world: &World) -> String {
     world.database.value("SELECT claim FROM holoload_fence").expect("a claim")

@@ -156,6 +156,10 @@ async fn cancelling_and_timeouts_reach_a_stream() {
     let client = world.client().await;
     let mut sink = Box::pin(client.copy_in::<_, bytes::Bytes>(STREAM).await.expect("starts"));
     client.cancel_token().cancel_query(world.tls()).await.expect("asked");
+    // The client does not wait for the request to arrive.
+    while world.standin.cancellations() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert_said(sink.as_mut().finish().await, "57014", "canceling statement due to user request");
     client.batch_execute("SET statement_timeout = 200").await.expect("set");
     let mut sink = Box::pin(client.copy_in::<_, bytes::Bytes>(STREAM).await.expect("starts"));

@@ -115,6 +115,7 @@ async fn cancel(shared: &Shared, body: Bytes) -> io::Result<()> {
         && let Some(cancel) = shared.cancels().get(&(key.get_u32(), key.get_u32()))
     {
         cancel.cancel();
+        shared.faults.cancelled();
     }
     let mut server = connect(shared).await?;
     let mut message = BytesMut::new();

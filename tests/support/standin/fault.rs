@@ -62,6 +62,7 @@ struct State {
     /// Every run of a statement, and every login, so far.
     runs: Vec<String>,
     logins: u32,
+    cancellations: u32,
     active: Vec<Fault>,
     passed: [u64; 2],
     passed_bytes: [u64; 2],
@@ -113,6 +114,15 @@ impl Faults {
     /// How many connections have said who they are.
     pub fn logins(&self) -> u32 {
         lock(&self.state).logins
+    }
+
+    /// How many requests to cancel a statement have reached it.
+    pub fn cancellations(&self) -> u32 {
+        lock(&self.state).cancellations
+    }
+
+    pub fn cancelled(&self) {
+        lock(&self.state).cancellations += 1;
     }
 
     /// Asked once for each run of a statement.

@@ -223,6 +223,11 @@ impl Standin {
         self.shared.faults.logins()
     }
 
+    /// How many requests to cancel a statement have reached it.
+    pub fn cancellations(&self) -> u32 {
+        self.shared.faults.cancellations()
+    }
+
     pub fn inject(&self, fault: Fault) {
         self.shared.faults.inject(fault);
     }
