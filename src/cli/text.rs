@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::error::Error;
 use crate::ledger::Entry;
+use crate::object::ObjectRef;
 use crate::report::ErrorReport;
 
 /// `error:`, its causes, a blank line, `hint:`.
@@ -71,13 +72,8 @@ pub(super) fn history(lines: &[Entry]) -> String {
 }
 
 fn object(line: &Entry) -> String {
-    let mut text = if line.bucket == crate::object::STDIN_BUCKET {
-        line.bucket.clone()
-    } else if line.bucket == crate::object::LOCAL_BUCKET {
-        line.key.clone()
-    } else {
-        format!("s3://{}/{}", line.bucket, line.key)
-    };
+    let object = ObjectRef { bucket: line.bucket.clone(), key: line.key.clone() };
+    let mut text = object.address();
     let why = line.error_message.as_deref().or(line.reason.as_deref());
     if let Some(why) = why {
         text.push_str(" (");
