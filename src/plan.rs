@@ -16,8 +16,10 @@ use crate::decode::csv::{Dialect, Escape};
 use crate::error::{Error, Result, nearest};
 use crate::object::ObjectRef;
 pub use crate::settings::HeaderRule;
-use crate::settings::{PartitionRule, RouteSettings, Settings, Unmatched, WriteMode, WritePath};
-use crate::table::{Table, TableName};
+use crate::settings::{
+    PartitionRule, RouteSettings, Settings, Unmatched, WriteMode, WritePath, WriteSettings,
+};
+use crate::table::{Kind, Table, TableName};
 
 /// Bad rows put up with when there is a place to keep them.
 const BAD_ROWS_MAX: u64 = 100;
@@ -92,6 +94,8 @@ pub struct Route {
     pub path: Option<WritePath>,
     /// What becomes of a row whose partition does not exist.
     pub partitions: PartitionRule,
+    /// The column that tells which of two rows is newer.
+    pub newer_by: Option<String>,
     /// How bytes become records.
     pub dialect: Dialect,
     /// Whether the first record is a header.
@@ -219,6 +223,7 @@ impl Route {
             atomic: said.write.atomic,
             path,
             partitions: said.write.partitions,
+            newer_by: newer_by(&said.write)?,
             dialect: Dialect { delimiter, quote, escape, skip_lines: parse.skip_lines },
             header: parse.header,
             null_string: parse.null_string.clone(),
@@ -253,6 +258,16 @@ fn write_path(name: &str) -> Result<Option<WritePath>> {
     known.extend(WritePath::ALL.map(WritePath::name));
     only(&name, &known, "path")?;
     Ok(WritePath::ALL.into_iter().find(|path| path.name() == name))
+}
+
+fn newer_by(write: &WriteSettings) -> Result<Option<String>> {
+    let decides = matches!(write.mode, WriteMode::Upsert | WriteMode::Replace);
+    if write.newer_by.is_some() && !decides {
+        let mode = write.mode.name();
+        return Err(Error::config(format!("`newer_by` has nothing to decide in mode `{mode}`"))
+            .with_hint("use it with `mode: upsert` or `replace`, or leave it out"));
+    }
+    Ok(write.newer_by.clone())
 }
 
 fn optional_byte(text: &str, name: &str) -> Result<Option<u8>> {
@@ -303,6 +318,7 @@ impl Plan {
                 Some(_) => {}
             }
         }
+        check_newer_by(&route, &table)?;
         let mut text = route.fingerprint.clone();
         // Writing to a String cannot fail.
         let _ = write!(text, "{:?}{:?}", table.columns, table.key);
@@ -467,8 +483,46 @@ impl Plan {
                 slots.push(Slot { column: *column, field });
             }
         }
-        Ok(Layout { slots, key_count, field_count: columns.len() })
+        let newer_slot = match &self.route.newer_by {
+            None => None,
+            Some(name) => {
+                let is_meant = |slot: &Slot| self.table.columns[slot.column].name == *name;
+                let slot = slots.iter().position(is_meant);
+                Some(slot.ok_or_else(|| {
+                    Error::config(format!("the file has no column `{name}`, by which newer rows are told"))
+                        .with_hint("add the column to the file, or leave `newer_by` out")
+                })?)
+            }
+        };
+        Ok(Layout { slots, key_count, newer_slot, field_count: columns.len() })
     }
+}
+
+/// Only what every server compares alike tells which row is newer: whole numbers and times.
+fn check_newer_by(route: &Route, table: &Table) -> Result<()> {
+    let Some(name) = &route.newer_by else { return Ok(()) };
+    let refuse = |what: &str| Error::config(format!("`newer_by: {name}`: {what}"));
+    let Some(index) = table.column_index(name) else {
+        let error = refuse(&format!("table `{}` has no such column", table.name));
+        return Err(match nearest(name, table.column_names()) {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None => error.with_hint("name a column that grows with each change of a row"),
+        });
+    };
+    let column = &table.columns[index];
+    let is_ordered = matches!(
+        column.kind,
+        Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Date | Kind::Timestamp { .. } | Kind::Timestamptz { .. }
+    );
+    if !is_ordered {
+        return Err(refuse(&format!("it is of type `{}`", column.sql_type))
+            .with_hint("use a column of type int2, int4, int8, date, timestamp or timestamptz"));
+    }
+    if table.key.as_ref().is_some_and(|key| key.columns.contains(&index)) {
+        return Err(refuse("it is part of the primary key")
+            .with_hint("rows of one key have the same value there; use a column outside of the key"));
+    }
+    Ok(())
 }
 
 /// What the first record is.
@@ -496,6 +550,8 @@ pub struct Layout {
     pub slots: Vec<Slot>,
     /// How many of the slots are the key; 0 when the file has not all of it.
     pub key_count: usize,
+    /// The slot of the column that tells which of two rows is newer.
+    pub newer_slot: Option<usize>,
     /// Fields in every record.
     pub field_count: usize,
 }

@@ -18,6 +18,8 @@ mod lab;
 mod login;
 #[path = "hologres/model.rs"]
 mod model;
+#[path = "hologres/newer.rs"]
+mod newer;
 #[path = "hologres/partitions.rs"]
 mod partitions;
 #[path = "hologres/paths.rs"]

@@ -16,6 +16,8 @@ mod hazards;
 mod login;
 #[path = "load/modes.rs"]
 mod modes;
+#[path = "load/newer.rs"]
+mod newer;
 #[path = "load/rejects.rs"]
 mod rejects;
 #[path = "load/settings.rs"]

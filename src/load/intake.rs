@@ -9,7 +9,7 @@ use crate::decode::{Malformation, Position, Record, Step};
 use crate::error::{Error, Result};
 use crate::plan::{First, Layout, Limits, PERCENT_FROM_ROWS, Plan};
 use crate::reject::{Reject, Rejects};
-use crate::row::{Encoder, Moments, Refusal, Rules, Slot};
+use crate::row::{Encoder, Moments, Reason, Refusal, Rules, Slot};
 use crate::sink::{Batch, Refused};
 
 /// Why the loop stopped.
@@ -165,7 +165,8 @@ impl Opened {
             let column = plan.table.columns.get(slot.column)?;
             Some(Slot {
                 kind: column.kind,
-                not_null: column.not_null,
+                // Without a value there is no telling which row is newer.
+                not_null: column.not_null || layout.newer_slot == Some(at),
                 field: slot.field,
                 is_key: at < layout.key_count,
             })
@@ -203,7 +204,12 @@ impl Row<'_> {
     fn reject(&self, plan: &Plan, rejects: &mut Rejects, refusal: &Refusal) -> Result<()> {
         let slot = refusal.slot.and_then(|slot| self.layout.slots.get(slot));
         let column = slot.and_then(|slot| plan.table.columns.get(slot.column));
-        let reason = refusal.reason.to_string();
+        let is_by_rule = refusal.reason == Reason::Null && column.is_some_and(|column| !column.not_null);
+        let reason = if is_by_rule {
+            "NULL in the column that tells which row is newer".to_owned()
+        } else {
+            refusal.reason.to_string()
+        };
         let reject = Reject {
             position: self.record.position,
             raw: self.record.raw,

@@ -258,6 +258,8 @@ pub struct WriteSettings {
     pub path: Option<String>,
     /// Missing partitions.
     pub partitions: PartitionRule,
+    /// A column: of two rows with one key the one with the greater value in it stays, whichever comes first.
+    pub newer_by: Option<String>,
 }
 
 /// Which objects go into which table, and how.

@@ -12,6 +12,11 @@ pub(super) enum Settlement {
     LastWins,
     /// The first of the file.
     FirstWins,
+    /// The one with the greatest whole number or time in this of its fields; of equal ones the first of the file.
+    Newest {
+        /// Index of the field.
+        slot: usize,
+    },
     /// All of them: a repeated key is the server's to refuse.
     None,
 }
@@ -37,6 +42,8 @@ pub struct Batch {
     rows: Vec<BatchRow>,
     settled: Vec<u32>,
     sorted: Vec<(u64, u32)>,
+    /// How new each row is, where that settles anything.
+    ages: Vec<i64>,
     settlement: Option<Settlement>,
 }
 
@@ -109,7 +116,17 @@ impl Batch {
         self.rows.clear();
         self.settled.clear();
         self.sorted.clear();
+        self.ages.clear();
         self.settlement = None;
+    }
+
+    fn note_ages(&mut self, settlement: Settlement) {
+        self.ages.clear();
+        let Settlement::Newest { slot } = settlement else { return };
+        for row in 0..self.rows.len() {
+            let field = u32::try_from(row).ok().and_then(|row| self.fields(row).nth(slot).flatten());
+            self.ages.push(field.map_or(i64::MIN, whole_number));
+        }
     }
 
     fn key(&self, row: u32) -> &[u8] {
@@ -119,6 +136,7 @@ impl Batch {
     /// Decides which rows are written, in key order; answers how many gave way to another.
     pub(super) fn settle(&mut self, settlement: Settlement) -> u64 {
         self.settlement = Some(settlement);
+        self.note_ages(settlement);
         let mut sorted = std::mem::take(&mut self.sorted);
         sorted.clear();
         let common = self.common_prefix();
@@ -134,7 +152,7 @@ impl Batch {
                 other.is_some_and(|(_, other)| self.key(*other) == self.key(*row))
             };
             let gives_way = match settlement {
-                Settlement::LastWins => is_same(sorted.get(at + 1)),
+                Settlement::LastWins | Settlement::Newest { .. } => is_same(sorted.get(at + 1)),
                 Settlement::FirstWins => at > 0 && is_same(sorted.get(at - 1)),
                 Settlement::None => false,
             };
@@ -148,10 +166,17 @@ impl Batch {
 
     fn compare(&self, left: (u64, u32), right: (u64, u32)) -> Ordering {
         // Most keys differ within the eight bytes after what all have in common.
-        left.0
-            .cmp(&right.0)
-            .then_with(|| self.key(left.1).cmp(self.key(right.1)))
-            .then_with(|| left.1.cmp(&right.1))
+        left.0.cmp(&right.0).then_with(|| self.key(left.1).cmp(self.key(right.1))).then_with(|| {
+            match (self.age(left.1), self.age(right.1)) {
+                // The first of equally new rows comes last, and so wins.
+                (Some(one), Some(other)) => one.cmp(&other).then(right.1.cmp(&left.1)),
+                _ => left.1.cmp(&right.1),
+            }
+        })
+    }
+
+    fn age(&self, row: u32) -> Option<i64> {
+        self.ages.get(row as usize).copied()
     }
 
     /// How many leading bytes all keys share.
@@ -187,7 +212,7 @@ impl Batch {
     pub(super) fn displaced_by(&self, row: u32) -> Option<u32> {
         let at = self.sorted.iter().position(|(_, one)| *one == row)?;
         let next = match self.settlement? {
-            Settlement::LastWins => at.checked_sub(1)?,
+            Settlement::LastWins | Settlement::Newest { .. } => at.checked_sub(1)?,
             Settlement::FirstWins => at + 1,
             Settlement::None => return None,
         };
@@ -228,6 +253,12 @@ impl Batch {
             }
         }
     }
+}
+
+/// Whole numbers, days and moments alike are two's complement, most significant byte first.
+fn whole_number(bytes: &[u8]) -> i64 {
+    let sign = if bytes.first().is_some_and(|first| *first >= 0x80) { -1 } else { 0 };
+    bytes.iter().fold(sign, |number, byte| number << 8 | i64::from(*byte))
 }
 
 /// Copied at once where an element is no longer.
@@ -287,6 +318,20 @@ mod tests {
         assert_eq!(rows.displaced_by(0), Some(2));
         assert_eq!(rows.settle(Settlement::None), 0);
         assert_eq!(rows.settled().len(), 5);
+    }
+
+    #[test]
+    fn the_newest_wins_and_of_equal_ones_the_first() {
+        let mut rows = Batch::default();
+        for (key, age) in [("a", 5_i32), ("b", -1), ("a", 7), ("a", 7), ("b", -2), ("a", i32::MIN)] {
+            push_row(&mut rows, &[Some(key.as_bytes()), Some(&age.to_be_bytes())], 1);
+        }
+        assert_eq!(rows.settle(Settlement::Newest { slot: 1 }), 4);
+        assert_eq!(rows.settled(), [2, 1]);
+        assert_eq!(rows.displaced_by(2), Some(3));
+        assert_eq!(rows.displaced_by(3), Some(0));
+        assert_eq!(rows.displaced_by(1), Some(4));
+        assert_eq!([&[0xFF, 0xFE][..], &[0, 0, 1, 0]].map(whole_number), [-2, 256]);
     }
 
     #[test]

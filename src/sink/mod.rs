@@ -121,7 +121,7 @@ impl Sink {
         Ok(Self {
             path,
             dialect,
-            settlement: sql::settlement(plan.route.mode),
+            settlement: sql::settlement(plan, layout),
             insert: Insert { statement, arrays: vec![Vec::new(); layout.slots.len()], texts: Vec::new() },
             copy,
             partitions: Partitions::new(plan, layout),

@@ -28,6 +28,8 @@ const BULK_CONFLICT_SINCE: Version = Version::new(3, 0, 4);
 /// And for some of the columns.
 const BULK_PARTIAL_SINCE: Version = Version::new(3, 1, 1);
 
+const UNCONDITIONAL: &str = "COPY knows no `newer_by`";
+
 /// Paths that a server refused for a table, and what it said: asked once, not for each object.
 #[derive(Default)]
 pub struct Refusals {
@@ -148,6 +150,9 @@ fn unwritten_distribution(plan: &Plan, layout: &Layout) -> Option<String> {
 }
 
 fn fixed_copy(plan: &Plan, layout: &Layout, version: Version) -> Option<String> {
+    if layout.newer_slot.is_some() {
+        return Some(UNCONDITIONAL.to_owned());
+    }
     if plan.table.key.is_none() || plan.route.mode == WriteMode::Insert {
         return Some("it would repeat rows when it is repeated".to_owned());
     }
@@ -207,6 +212,9 @@ fn too_long(plan: &Plan, layout: &Layout, path: WritePath) -> Option<String> {
 }
 
 fn bulk_copy(plan: &Plan, layout: &Layout, version: Version) -> Option<String> {
+    if layout.newer_slot.is_some() {
+        return Some(UNCONDITIONAL.to_owned());
+    }
     if plan.route.atomic == Some(false) && plan.route.path.is_none() {
         return Some("it is atomic".to_owned());
     }

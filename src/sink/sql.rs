@@ -73,11 +73,13 @@ impl Statement {
         let tail = match plan.route.mode {
             WriteMode::Insert => String::new(),
             WriteMode::Upsert | WriteMode::Replace if !changed.is_empty() => {
-                format!(" ON CONFLICT ({}) DO UPDATE SET {}", key(plan, layout), assignments(changed))
+                let newer = newer(plan, layout).map(|newer| format!(" WHERE {newer}")).unwrap_or_default();
+                format!(" ON CONFLICT ({}) DO UPDATE SET {}{newer}", key(plan, layout), assignments(changed))
             }
             _ => format!(" ON CONFLICT ({}) DO NOTHING", key(plan, layout)),
         };
-        let head = format!("INSERT INTO {} ({})", plan.table.name.quoted(), names(&columns));
+        let alias = if layout.newer_slot.is_some() { " AS held" } else { "" };
+        let head = format!("INSERT INTO {}{alias} ({})", plan.table.name.quoted(), names(&columns));
         let mut statement = Self { head, source, tail, is_counted: false, tally: Tally::Silent };
         statement.bound_length();
         statement
@@ -181,9 +183,11 @@ pub(super) fn copy(plan: &Plan, layout: &Layout, path: WritePath) -> String {
 }
 
 /// How rows of one key inside a batch are settled before they are sent.
-pub(super) fn settlement(mode: WriteMode) -> Settlement {
-    match mode {
-        WriteMode::Upsert | WriteMode::Replace => Settlement::LastWins,
+pub(super) fn settlement(plan: &Plan, layout: &Layout) -> Settlement {
+    match plan.route.mode {
+        WriteMode::Upsert | WriteMode::Replace => {
+            layout.newer_slot.map_or(Settlement::LastWins, |slot| Settlement::Newest { slot })
+        }
         WriteMode::Ignore => Settlement::FirstWins,
         WriteMode::Insert => Settlement::None,
     }
@@ -225,13 +229,35 @@ fn assignments(columns: &[&Column]) -> String {
 fn update_changed(plan: &Plan, layout: &Layout, changed: &[&Column]) -> String {
     let held: Vec<String> = changed.iter().map(|column| comparable("held", column)).collect();
     let excluded: Vec<String> = changed.iter().map(|column| comparable("excluded", column)).collect();
+    let newer = newer(plan, layout).map(|newer| format!("{newer} AND ")).unwrap_or_default();
     format!(
-        " ON CONFLICT ({}) DO UPDATE SET {} WHERE ROW({}) IS DISTINCT FROM ROW({})",
+        " ON CONFLICT ({}) DO UPDATE SET {} WHERE {newer}ROW({}) IS DISTINCT FROM ROW({})",
         key(plan, layout),
         assignments(changed),
         held.join(", "),
         excluded.join(", ")
     )
+}
+
+/// What holds where the row that comes is newer than the one that is there. A Fixed Plan takes such a condition on one
+/// column, with `coalesce` (Hologres help, "Accelerate SQL execution with Fixed Plan").
+fn newer(plan: &Plan, layout: &Layout) -> Option<String> {
+    let slot = layout.slots.get(layout.newer_slot?)?;
+    let column = plan.table.columns.get(slot.column)?;
+    let name = quote(&column.name);
+    if column.not_null {
+        return Some(format!("held.{name} < excluded.{name}"));
+    }
+    // Older than any value that a file can hold; `-infinity` is not confirmed to be known there.
+    let least = match column.kind {
+        Kind::Int2 => "'-32768'::int2",
+        Kind::Int4 => "'-2147483648'::int4",
+        Kind::Int8 => "'-9223372036854775808'::int8",
+        Kind::Date => "'4713-01-01 BC'::date",
+        Kind::Timestamp { .. } => "'4713-01-01 00:00:00 BC'::timestamp",
+        _ => "'4713-01-02 00:00:00+00 BC'::timestamptz",
+    };
+    Some(format!("coalesce(held.{name}, {least}) < excluded.{name}"))
 }
 
 /// A cast must name exactly the column's type: with another one Hologres leaves the Fixed Plan, or fails.
