@@ -229,6 +229,7 @@ fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> RouteS
             (Some(mode), _) => WriteSettings { mode, ..WriteSettings::default() },
             (None, first) => first.map_or_else(WriteSettings::default, |route| route.write.clone()),
         },
+        columns: first.map(|route| route.columns.clone()).unwrap_or_default(),
         bad_rows: first.and_then(|route| route.bad_rows),
     }
 }

@@ -7,9 +7,9 @@ use crate::database::Dialect;
 use crate::decode::csv::CsvDecoder;
 use crate::decode::{Malformation, Position, Record, Step};
 use crate::error::{Error, Result};
-use crate::plan::{First, Layout, Limits, PERCENT_FROM_ROWS, Plan};
+use crate::plan::{First, Layout, Limits, Metadata, PERCENT_FROM_ROWS, Plan};
 use crate::reject::{Reject, Rejects};
-use crate::row::{Encoder, Moments, Reason, Refusal, Rules, Slot};
+use crate::row::{Encoder, Extra, Moments, Reason, Refusal, Rules, Slot};
 use crate::sink::{Batch, Refused};
 
 /// Why the loop stopped.
@@ -24,6 +24,7 @@ pub(super) enum Pause {
 pub(super) struct Intake<'a> {
     plan: &'a Plan,
     rules: Rules,
+    facts: Facts,
     limits: Limits,
     decoder: CsvDecoder,
     encoder: Option<(Encoder, Layout)>,
@@ -32,7 +33,13 @@ pub(super) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(plan: &'a Plan, zone: &jiff::tz::TimeZone, limits: Limits, dialect: Dialect) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        zone: &jiff::tz::TimeZone,
+        limits: Limits,
+        dialect: Dialect,
+        facts: Facts,
+    ) -> Self {
         // Hologres keeps moments in milliseconds (help, "Data types").
         let moments = if dialect.is_hologres() { Moments::Milliseconds } else { Moments::Microseconds };
         Self {
@@ -42,6 +49,7 @@ impl<'a> Intake<'a> {
                 zone: zone.clone(),
                 moments,
             },
+            facts,
             limits,
             decoder: CsvDecoder::new(plan.route.dialect, limits.record_bytes_max),
             encoder: None,
@@ -80,7 +88,8 @@ impl<'a> Intake<'a> {
                         row.take(self.plan, batch, &mut self.rejects)?;
                     }
                     None => {
-                        let opened = Opened::by(self.plan, &record, &self.rules, &mut self.rejects)?;
+                        let opened =
+                            Opened::by(self.plan, &record, &self.rules, &self.facts, &mut self.rejects)?;
                         let (encoder, layout) = self.encoder.insert(opened.encoder_and_layout);
                         if opened.is_data {
                             self.row_count += 1;
@@ -150,13 +159,48 @@ impl<'a> Intake<'a> {
     }
 }
 
+/// What the object knows of itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) version: Option<String>,
+    pub(super) sequencer: Option<String>,
+    pub(super) event_time_ms: Option<i64>,
+    pub(super) loaded_at_ms: i64,
+}
+
+impl Facts {
+    fn fill(&self, metadata: Metadata) -> Extra {
+        let instant = |epoch_ms: i64| {
+            jiff::Timestamp::from_millisecond(epoch_ms).ok().map(|moment| format!("{moment:.3}"))
+        };
+        let text = match metadata {
+            Metadata::Line => return Extra::Line,
+            Metadata::Key => Some(self.key.clone()),
+            Metadata::Bucket => Some(self.bucket.clone()),
+            Metadata::Version => self.version.clone(),
+            Metadata::Sequencer => self.sequencer.clone(),
+            Metadata::EventTime => self.event_time_ms.and_then(instant),
+            Metadata::LoadedAt => instant(self.loaded_at_ms),
+        };
+        Extra::Text(text.map(String::into_bytes))
+    }
+}
+
 struct Opened {
     encoder_and_layout: (Encoder, Layout),
     is_data: bool,
 }
 
 impl Opened {
-    fn by(plan: &Plan, record: &Record<'_>, rules: &Rules, rejects: &mut Rejects) -> Result<Self> {
+    fn by(
+        plan: &Plan,
+        record: &Record<'_>,
+        rules: &Rules,
+        facts: &Facts,
+        rejects: &mut Rejects,
+    ) -> Result<Self> {
         let (layout, is_data) = match plan.first_record(record)? {
             First::Header(layout) => (layout, false),
             First::Data(layout) => (layout, true),
@@ -171,7 +215,8 @@ impl Opened {
                 is_key: at < layout.key_count,
             })
         });
-        let encoder = Encoder::new(rules.clone(), slots.collect(), layout.field_count);
+        let extras = layout.filled.iter().map(|metadata| facts.fill(*metadata)).collect();
+        let encoder = Encoder::new(rules.clone(), slots.collect(), layout.field_count).with_extras(extras);
         let is_decided = plan.route.header == crate::plan::HeaderRule::Absent;
         if is_data && !is_decided && !encoder.types_cleanly(record) {
             return Err(plan.neither(record));

@@ -28,6 +28,7 @@ mod invocation;
 mod stream;
 
 use fence::Fence;
+use intake::Facts;
 pub use invocation::Invocation;
 use stream::{Flow, Stream};
 
@@ -336,7 +337,8 @@ async fn transfer(
     let dialect = session.dialect();
 
     let limits = context.planner.limits().with_smaller_batches(work.trace.shrunk);
-    let mut stream = Stream::new(plan, context.planner.zone(), limits, body, dialect);
+    let mut stream =
+        Stream::new(plan, context.planner.zone(), limits, body, dialect, facts(request, work.trace));
     let streamed = stream.run(context, work.invocation, fence.as_mut(), work.report).await;
     stream.count(work.report);
     if matches!(streamed, Ok(Flow::Overtaken)) {
@@ -428,7 +430,8 @@ async fn dry_run(context: &mut Context, work: &mut Work<'_>, request: &Request, 
     note_version(&body, work.report, work.trace);
     let dialect = context.standing_session()?.dialect();
     let planner = &context.planner;
-    let mut stream = Stream::new(plan, planner.zone(), planner.limits(), body, dialect);
+    let facts = facts(request, work.trace);
+    let mut stream = Stream::new(plan, planner.zone(), planner.limits(), body, dialect, facts);
     let streamed = stream.run_dry(&context.refusals, work.invocation, work.report).await;
     stream.count(work.report);
     streamed?;
@@ -448,6 +451,17 @@ async fn keep_rejects(
     match rejects.write(place, context.aws.as_ref(), &request.object, &trace.version).await {
         Ok(address) => report.rejects = address,
         Err(error) => report.warnings.push(format!("the rejects could not be written: {error}")),
+    }
+}
+
+fn facts(request: &Request, trace: &Trace) -> Facts {
+    Facts {
+        bucket: request.object.bucket.clone(),
+        key: request.object.key.clone(),
+        version: trace.version.identity().map(str::to_owned),
+        sequencer: request.sequencer.as_ref().map(|sequencer| sequencer.as_str().to_owned()),
+        event_time_ms: request.event_time_ms,
+        loaded_at_ms: trace.started_ms,
     }
 }
 

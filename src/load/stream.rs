@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::fence::Fence;
-use super::intake::{Intake, Pause};
+use super::intake::{Facts, Intake, Pause};
 use super::{Invocation, elapsed_ms};
 use crate::context::Context;
 use crate::database::{Dialect, Session};
@@ -40,8 +40,9 @@ impl<'a> Stream<'a> {
         limits: Limits,
         body: ObjectBody,
         dialect: Dialect,
+        facts: Facts,
     ) -> Self {
-        let intake = Intake::new(plan, zone, limits, dialect);
+        let intake = Intake::new(plan, zone, limits, dialect, facts);
         Self { plan, body, intake, dialect, sink: None, is_at_end: false }
     }
 

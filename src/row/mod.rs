@@ -28,6 +28,7 @@ mod time;
 mod zone;
 
 use std::cell::Cell;
+use std::io::Write as _;
 
 use jiff::tz::TimeZone;
 
@@ -72,6 +73,18 @@ pub struct Slot {
     pub is_key: bool,
 }
 
+/// What stands behind a record's fields as if it were one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extra {
+    /// The same text for every record; none is NULL.
+    Text(Option<Vec<u8>>),
+    /// The line on which the record begins.
+    Line,
+}
+
+/// Digits of the largest line number.
+const LINE_DIGITS: usize = 20;
+
 /// Types and encodes the records of one object.
 pub struct Encoder {
     null_string: Vec<u8>,
@@ -81,6 +94,7 @@ pub struct Encoder {
     slots: Vec<Slot>,
     key_slot_count: usize,
     field_count: usize,
+    extras: Vec<Extra>,
 }
 
 impl Encoder {
@@ -88,10 +102,25 @@ impl Encoder {
     pub fn new(rules: Rules, slots: Vec<Slot>, field_count: usize) -> Self {
         let key_slot_count = slots.iter().take_while(|slot| slot.is_key).count();
         debug_assert!(slots[key_slot_count..].iter().all(|slot| !slot.is_key), "key columns come first");
-        debug_assert!(slots.iter().all(|slot| slot.field < field_count), "a slot's field is in the record");
         let Rules { null_string, zone, moments } = rules;
         let zones = Zones::new(zone);
-        Self { null_string, zones, moments, cut_count: Cell::new(0), slots, key_slot_count, field_count }
+        Self {
+            null_string,
+            zones,
+            moments,
+            cut_count: Cell::new(0),
+            slots,
+            key_slot_count,
+            field_count,
+            extras: Vec::new(),
+        }
+    }
+
+    /// The same with what stands behind the fields: the slot of the first of them has the index `field_count`.
+    #[must_use]
+    pub fn with_extras(mut self, extras: Vec<Extra>) -> Self {
+        self.extras = extras;
+        self
     }
 
     /// Appends the row to `out` and answers how many of its bytes, from the first, are the key.
@@ -134,17 +163,33 @@ impl Encoder {
         let mut key_bytes = 0;
         for (index, slot) in self.slots.iter().enumerate() {
             let refuse = |reason| Refusal { slot: Some(index), reason };
-            let field = record.field(slot.field).ok_or_else(|| refuse(ragged))?;
-            if !field.is_quoted && field.bytes == self.null_string {
-                append_null(slot, out).map_err(refuse)?;
-            } else {
-                self.append_value(slot, field.bytes, out).map_err(refuse)?;
+            match record.field(slot.field) {
+                Some(field) if !field.is_quoted && field.bytes == self.null_string => append_null(slot, out),
+                Some(field) => self.append_value(slot, field.bytes, out),
+                None => self.append_extra(slot, record, out),
             }
+            .map_err(refuse)?;
             if index + 1 == self.key_slot_count {
                 key_bytes = out.len() - start;
             }
         }
         Ok(key_bytes)
+    }
+
+    fn append_extra(&self, slot: &Slot, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Reason> {
+        let at = slot.field.checked_sub(self.field_count);
+        match at.and_then(|at| self.extras.get(at)) {
+            Some(Extra::Text(Some(text))) => self.append_value(slot, text, out),
+            Some(Extra::Line) => {
+                let mut digits = [0; LINE_DIGITS];
+                let mut rest = &mut digits[..];
+                // A line's number has no more digits than there is room for.
+                let _ = write!(rest, "{}", record.position.line);
+                let unused = rest.len();
+                self.append_value(slot, &digits[..LINE_DIGITS - unused], out)
+            }
+            Some(Extra::Text(None)) | None => append_null(slot, out),
+        }
     }
 
     fn append_value(&self, slot: &Slot, text: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {

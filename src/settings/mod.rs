@@ -273,6 +273,9 @@ pub struct RouteSettings {
     /// How bytes become records.
     #[serde(default)]
     pub parse: ParseSettings,
+    /// Columns that the object itself fills, by name: `$key`, `$line`…
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
     /// How rows are written.
     #[serde(default)]
     pub write: WriteSettings,

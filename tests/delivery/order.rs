@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::support::s3::{Put, Stored};
-use crate::world::{World, order_rows, orders, report};
+use crate::world::{World, order_rows, orders, report, status};
 
 /// The event of a version with another sequencer than S3 gave it.
 fn event(stored: &Stored, sequencer: Option<&str>) -> Value {
@@ -175,4 +175,22 @@ fn an_event_without_a_sequencer_does_not_pass_a_newer_version() {
     assert_eq!(report(handler.invoke_json(&event(&second, None)))["status"], "loaded");
     assert_eq!(report(handler.invoke_json(&event(&first, None)))["status"], "superseded");
     assert_eq!(world.rows(), order_rows(1..=3, "v2"));
+}
+
+/// What the event knows may fill columns.
+#[test]
+fn an_event_fills_columns_with_what_it_knows() {
+    let world = World::new("facts");
+    world.database.run("ALTER TABLE orders ADD sequencer text, ADD put_at timestamptz, ADD version text");
+    let config = "routes: [{object: '**', table: orders, columns: {sequencer: $sequencer, put_at: $event_time, version: $version}}]";
+    let handler = world.handler_with(&[("HOLOLOAD_TABLE", ""), ("HOLOLOAD_CONFIG", config)]);
+    let stored = world.put("a.csv", orders([1], "a"));
+    let record = stored.event_record();
+    assert_eq!(status(&handler.invoke_json(&stored.event())), "loaded");
+    let sequencer = record["s3"]["object"]["sequencer"].as_str().expect("text").trim_end_matches('0');
+    let (etag, time) = (record["s3"]["object"]["eTag"].as_str(), record["eventTime"].as_str());
+    let found = world
+        .database
+        .query(&format!("SELECT sequencer, version, put_at = '{}' FROM orders", time.expect("text")));
+    assert_eq!(found, [[Some(sequencer.to_owned()), etag.map(str::to_owned), Some("t".to_owned())]]);
 }

@@ -11,7 +11,6 @@ use globset::{GlobBuilder, GlobMatcher};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use crate::decode::Record;
 use crate::decode::csv::{Dialect, Escape};
 use crate::error::{Error, Result, nearest};
 use crate::object::ObjectRef;
@@ -20,6 +19,10 @@ use crate::settings::{
     PartitionRule, RouteSettings, Settings, Unmatched, WriteMode, WritePath, WriteSettings,
 };
 use crate::table::{Kind, Table, TableName};
+
+mod layout;
+
+pub use layout::{First, Layout, Slot};
 
 /// Bad rows put up with when there is a place to keep them.
 const BAD_ROWS_MAX: u64 = 100;
@@ -96,6 +99,8 @@ pub struct Route {
     pub partitions: PartitionRule,
     /// The column that tells which of two rows is newer.
     pub newer_by: Option<String>,
+    /// Columns that the object itself fills.
+    pub columns: Vec<(String, Metadata)>,
     /// How bytes become records.
     pub dialect: Dialect,
     /// Whether the first record is a header.
@@ -108,6 +113,61 @@ pub struct Route {
     pub bad_rows_max_percent: f64,
     matcher: GlobMatcher,
     fingerprint: String,
+}
+
+/// What an object knows of itself, fit to fill a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// The key, decoded.
+    Key,
+    /// The bucket.
+    Bucket,
+    /// The version of a versioned bucket, else the `ETag`.
+    Version,
+    /// The canonical sequencer of the event.
+    Sequencer,
+    /// The line of the file on which the record begins, from 1.
+    Line,
+    /// When the object was put.
+    EventTime,
+    /// When this load began.
+    LoadedAt,
+}
+
+impl Metadata {
+    const ALL: [Self; 7] = [
+        Self::Key,
+        Self::Bucket,
+        Self::Version,
+        Self::Sequencer,
+        Self::Line,
+        Self::EventTime,
+        Self::LoadedAt,
+    ];
+
+    /// The word in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "$key",
+            Self::Bucket => "$bucket",
+            Self::Version => "$version",
+            Self::Sequencer => "$sequencer",
+            Self::Line => "$line",
+            Self::EventTime => "$event_time",
+            Self::LoadedAt => "$loaded_at",
+        }
+    }
+
+    /// Whether a column of this kind takes it.
+    fn fits(self, kind: Kind) -> bool {
+        match self {
+            Self::Key | Self::Bucket | Self::Version | Self::Sequencer => {
+                matches!(kind, Kind::Text | Kind::Varchar { .. })
+            }
+            Self::Line => matches!(kind, Kind::Int4 | Kind::Int8),
+            Self::EventTime | Self::LoadedAt => matches!(kind, Kind::Timestamptz { .. }),
+        }
+    }
 }
 
 /// What the routes say of an object.
@@ -224,6 +284,7 @@ impl Route {
             path,
             partitions: said.write.partitions,
             newer_by: newer_by(&said.write)?,
+            columns: filled(said)?,
             dialect: Dialect { delimiter, quote, escape, skip_lines: parse.skip_lines },
             header: parse.header,
             null_string: parse.null_string.clone(),
@@ -258,6 +319,22 @@ fn write_path(name: &str) -> Result<Option<WritePath>> {
     known.extend(WritePath::ALL.map(WritePath::name));
     only(&name, &known, "path")?;
     Ok(WritePath::ALL.into_iter().find(|path| path.name() == name))
+}
+
+fn filled(said: &RouteSettings) -> Result<Vec<(String, Metadata)>> {
+    let known = || Metadata::ALL.map(Metadata::name);
+    let fill = |(column, word): (&String, &String)| {
+        let found = Metadata::ALL.into_iter().find(|one| one.name() == word);
+        let metadata = found.ok_or_else(|| {
+            let error = Error::config(format!("`columns: {{{column}: {word}}}` is not known"));
+            match nearest(word, known()) {
+                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+                None => error.with_hint(format!("known are {}", known().join(", "))),
+            }
+        })?;
+        Ok((column.clone(), metadata))
+    };
+    said.columns.iter().map(fill).collect()
 }
 
 fn newer_by(write: &WriteSettings) -> Result<Option<String>> {
@@ -319,6 +396,7 @@ impl Plan {
             }
         }
         check_newer_by(&route, &table)?;
+        check_filled(&route, &table)?;
         let mut text = route.fingerprint.clone();
         // Writing to a String cannot fail.
         let _ = write!(text, "{:?}{:?}", table.columns, table.key);
@@ -328,174 +406,31 @@ impl Plan {
         });
         Ok(Self { route, table, hash })
     }
+}
 
-    /// What the first record says about the columns (DESIGN: the header rule).
-    ///
-    /// # Errors
-    /// `Config` for a header that does not fit the table; `Input` for a record that is neither header nor data.
-    pub fn first_record(&self, record: &Record<'_>) -> Result<First> {
-        let matching = record
-            .fields()
-            .filter(|field| {
-                std::str::from_utf8(field.bytes).is_ok_and(|name| self.table.column_index(name).is_some())
-            })
-            .count();
-        let is_header = match self.route.header {
-            HeaderRule::Present => true,
-            HeaderRule::Absent => false,
-            // `Order_Id` names a column as surely as `order_id`: it is no data, and not yet a header either.
-            HeaderRule::Auto if matching == 0 && self.is_nearly_header(record) => {
-                return Err(self.neither(record));
-            }
-            HeaderRule::Auto if matching == 0 => false,
-            HeaderRule::Auto if matching * 2 >= record.field_count() => true,
-            HeaderRule::Auto => return Err(self.neither(record)),
+fn check_filled(route: &Route, table: &Table) -> Result<()> {
+    for (name, metadata) in &route.columns {
+        let word = metadata.name();
+        let Some(index) = table.column_index(name) else {
+            let error = Error::config(format!(
+                "`columns: {{{name}: {word}}}`: table `{}` has no such column",
+                table.name
+            ));
+            return Err(match nearest(name, table.column_names()) {
+                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+                None => error.with_hint("add the column to the table, or leave it out of `columns:`"),
+            });
         };
-        if is_header && matching == 0 {
-            // What stands there may be data: it is not named.
+        let column = &table.columns[index];
+        if !metadata.fits(column.kind) || !column.generated.is_writable() {
             return Err(Error::config(format!(
-                "the first row names no column of table `{}`",
-                self.table.name
+                "`columns: {{{name}: {word}}}`: it is of type `{}`",
+                column.sql_type
             ))
-            .with_hint(format!(
-                "its columns are {}; set `parse: {{header: false}}` if the file has no header",
-                self.table.column_names().take(20).collect::<Vec<_>>().join(", ")
-            )));
-        }
-        if is_header {
-            return self.by_header(record).map(First::Header);
-        }
-        match self.by_position(record.field_count())? {
-            Some(layout) => Ok(First::Data(layout)),
-            None => Err(self.neither(record)),
+            .with_hint("names fit into text or varchar, `$line` into int4 or int8, times into timestamptz"));
         }
     }
-
-    /// Whether at least half of the fields name columns but for case and blanks.
-    fn is_nearly_header(&self, record: &Record<'_>) -> bool {
-        let is_near = |bytes: &[u8]| {
-            std::str::from_utf8(bytes).is_ok_and(|name| {
-                let name = name.trim().to_lowercase();
-                self.table.column_names().any(|column| column.to_lowercase() == name)
-            })
-        };
-        record.fields().filter(|field| is_near(field.bytes)).count() * 2 >= record.field_count()
-    }
-
-    /// The error for a first record that fits nowhere.
-    pub fn neither(&self, record: &Record<'_>) -> Error {
-        let writable = self.writable().count();
-        Error::input("first row is neither header nor data").with_hint(format!(
-            "table `{}` has {writable} columns ({}), the first row {} fields; add a header with column names, or set `parse: {{header: true}}` or `false`",
-            self.table.name,
-            self.table.column_names().take(20).collect::<Vec<_>>().join(", "),
-            record.field_count(),
-        ))
-    }
-
-    fn writable(&self) -> impl Iterator<Item = usize> + '_ {
-        let columns = self.table.columns.iter().enumerate();
-        columns.filter(|(_, column)| column.generated.is_writable()).map(|(index, _)| index)
-    }
-
-    fn by_header(&self, record: &Record<'_>) -> Result<Layout> {
-        let mut columns = Vec::with_capacity(record.field_count());
-        for field in record.fields() {
-            let name =
-                std::str::from_utf8(field.bytes).map_err(|_| Error::input("the header is not UTF-8"))?;
-            let Some(index) = self.table.column_index(name) else { return Err(self.unknown_column(name)) };
-            if columns.contains(&index) {
-                return Err(Error::config(format!("the header names column `{name}` twice")));
-            }
-            let column = &self.table.columns[index];
-            if !column.generated.is_writable() {
-                return Err(Error::config(format!(
-                    "column `{name}` is generated always, the file must not have it"
-                ))
-                .with_hint("drop the column from the file"));
-            }
-            columns.push(index);
-        }
-        self.layout(&columns)
-    }
-
-    fn unknown_column(&self, name: &str) -> Error {
-        let shown: String = name.chars().take(64).collect();
-        let error = Error::config(format!(
-            "the header names `{shown}`, table `{}` has no such column",
-            self.table.name
-        ));
-        match nearest(name, self.table.column_names()) {
-            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-            None => error.with_hint(format!(
-                "its columns are {}",
-                self.table.column_names().collect::<Vec<_>>().join(", ")
-            )),
-        }
-    }
-
-    fn by_position(&self, field_count: usize) -> Result<Option<Layout>> {
-        let columns: Vec<usize> = self.writable().collect();
-        if columns.len() == field_count { self.layout(&columns).map(Some) } else { Ok(None) }
-    }
-
-    /// `columns` holds the column of each field; key columns come first in what is made of it.
-    fn layout(&self, columns: &[usize]) -> Result<Layout> {
-        for (index, column) in self.table.columns.iter().enumerate() {
-            let is_left_out = !columns.contains(&index) && column.generated.is_writable();
-            if is_left_out && column.not_null && !column.has_default {
-                return Err(Error::config(format!(
-                    "the file has no column `{}`, which is NOT NULL and has no default",
-                    column.name
-                ))
-                .with_hint("add the column to the file, or give it a default in the table"));
-            }
-        }
-        let rounded = columns.iter().filter_map(|index| self.table.columns.get(*index));
-        if let Some(column) = rounded.into_iter().find(|column| column.is_rounded_by_server) {
-            return Err(Error::config(format!(
-                "column `{}` is of type `{}`, whose values the server would round or cut short",
-                column.name, column.sql_type
-            ))
-            .with_hint("leave the column out of the file, or give it a type that keeps what is written"));
-        }
-        let key = self.table.key.as_ref().map(|key| key.columns.as_slice()).unwrap_or_default();
-        if self.route.mode != WriteMode::Insert {
-            for index in key {
-                if !columns.contains(index) {
-                    let name = &self.table.columns[*index].name;
-                    return Err(Error::config(format!(
-                        "the file has no column `{name}`, part of the primary key"
-                    ))
-                    .with_hint(format!("`{}` needs every key column in the file", self.route.mode.name())));
-                }
-            }
-        }
-        let has_whole_key = key.iter().all(|index| columns.contains(index));
-        let key_count = if has_whole_key { key.len() } else { 0 };
-        let place = |column: usize| columns.iter().position(|one| *one == column);
-        let mut slots: Vec<Slot> = Vec::with_capacity(columns.len());
-        for column in key.iter().take(key_count) {
-            slots.extend(place(*column).map(|field| Slot { column: *column, field }));
-        }
-        for (field, column) in columns.iter().enumerate() {
-            if !key.iter().take(key_count).any(|one| one == column) {
-                slots.push(Slot { column: *column, field });
-            }
-        }
-        let newer_slot = match &self.route.newer_by {
-            None => None,
-            Some(name) => {
-                let is_meant = |slot: &Slot| self.table.columns[slot.column].name == *name;
-                let slot = slots.iter().position(is_meant);
-                Some(slot.ok_or_else(|| {
-                    Error::config(format!("the file has no column `{name}`, by which newer rows are told"))
-                        .with_hint("add the column to the file, or leave `newer_by` out")
-                })?)
-            }
-        };
-        Ok(Layout { slots, key_count, newer_slot, field_count: columns.len() })
-    }
+    Ok(())
 }
 
 /// Only what every server compares alike tells which row is newer: whole numbers and times.
@@ -523,35 +458,4 @@ fn check_newer_by(route: &Route, table: &Table) -> Result<()> {
             .with_hint("rows of one key have the same value there; use a column outside of the key"));
     }
     Ok(())
-}
-
-/// What the first record is.
-#[derive(Debug)]
-pub enum First {
-    /// A header; the data follows.
-    Header(Layout),
-    /// Data by position, if its values type cleanly.
-    Data(Layout),
-}
-
-/// One value to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// Index of the table's column.
-    pub column: usize,
-    /// Index of the record's field.
-    pub field: usize,
-}
-
-/// Which field goes into which column, in the order of the statement.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    /// Key columns first.
-    pub slots: Vec<Slot>,
-    /// How many of the slots are the key; 0 when the file has not all of it.
-    pub key_count: usize,
-    /// The slot of the column that tells which of two rows is newer.
-    pub newer_slot: Option<usize>,
-    /// Fields in every record.
-    pub field_count: usize,
 }
