@@ -232,7 +232,25 @@ impl Session {
         self.dialect = Dialect::Hologres(version);
         // Counts of affected rows cost it time; holo-client leaves them out as well, and like there a server that does not
         // know the setting may say so.
-        self.try_setting("SET hg_experimental_enable_fixed_dispatcher_affected_rows = off").await
+        self.try_setting("SET hg_experimental_enable_fixed_dispatcher_affected_rows = off").await?;
+        self.read_clock(None).await
+    }
+
+    /// Learns what the server's clock shows; a statement may go before it in the same round trip.
+    async fn read_clock(&mut self, first: Option<&str>) -> Result<()> {
+        let before = async {
+            match first {
+                Some(sql) => self.client.batch_execute(sql).await,
+                None => Ok(()),
+            }
+        };
+        let (done, now) = tokio::join!(biased; before, self.client.query_typed("SELECT now()", &[]));
+        self.used_at = SystemTime::now();
+        let rows = done.and(now).map_err(|source| policy::failure_beside_rows("read the clock", source));
+        let rows = self.spoiling(rows)?;
+        let now = rows.first().and_then(|row| row.try_get::<_, SystemTime>(0).ok());
+        self.clock = now.map(|now| (now, Instant::now()));
+        Ok(())
     }
 
     /// Whether the session may serve another load.
@@ -347,29 +365,14 @@ impl Session {
     /// capabilities"): every statement there stands by itself.
     pub async fn begin(&mut self, statement_ms: u64, lock_ms: u64) -> Result<()> {
         if self.dialect.is_hologres() {
-            return self.begin_on_hologres(statement_ms).await;
+            // The clock anew: while a sandbox is frozen our own may stand still.
+            return self.read_clock(Some(&format!("SET statement_timeout = {statement_ms}"))).await;
         }
         self.is_in_transaction = true;
         let sql = format!(
             "BEGIN; SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}"
         );
         self.run(&sql, "begin a transaction").await
-    }
-
-    /// The clock is read anew: while a sandbox is frozen our own may stand still.
-    async fn begin_on_hologres(&mut self, statement_ms: u64) -> Result<()> {
-        let limit = format!("SET statement_timeout = {statement_ms}");
-        let (limited, now) = tokio::join!(
-            biased;
-            self.client.batch_execute(&limit),
-            self.client.query_typed("SELECT now()", &[]),
-        );
-        self.used_at = SystemTime::now();
-        let rows = limited.and(now).map_err(|source| policy::failure_beside_rows("begin a load", source));
-        let rows = self.spoiling(rows)?;
-        let now = rows.first().and_then(|row| row.try_get::<_, SystemTime>(0).ok());
-        self.clock = now.map(|now| (now, Instant::now()));
-        Ok(())
     }
 
     /// No statement of this session runs longer from now on.

@@ -63,7 +63,8 @@ impl Ledger {
         let place = Place::new(self, request, table);
         let own = padded(request.sequencer.as_ref().map_or("", Sequencer::as_str));
         let give_up_at = Instant::now() + wait;
-        for _ in 0..RAISE_TRIES_MAX {
+        let mut tried = 0;
+        while tried < RAISE_TRIES_MAX {
             let row = place.look(session).await?;
             let mut must_raise = false;
             if let Some(row) = row.as_ref().filter(|_| !request.force) {
@@ -94,6 +95,7 @@ impl Ledger {
                 tokio::time::sleep(Duration::from_millis(LOOK_PAUSE_MS)).await;
                 continue;
             }
+            tried += 1;
             let claim = format!("{}!{:010}", own.clone().max(sequencer), attempt + 1);
             let found = place.raise(session, &claim, owner).await?;
             if found.get::<_, Option<&str>>("claim") != Some(claim.as_str()) || !is_owned(&found, owner) {
@@ -373,5 +375,7 @@ fn padded(sequencer: &str) -> String {
 fn busy() -> Error {
     Error::transient("claim the object: another load of it is at work")
         .with_code("Busy")
+        // It was waited for: whoever delivers the object has more time than we have.
+        .with_retries(0, 0)
         .with_hint("try again when it is done; a load that was killed frees its object after 60 s")
 }
