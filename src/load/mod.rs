@@ -226,6 +226,8 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
         }
     };
     warn_of_certificate(session.certificate_not_after_ms(), work.report);
+    // Whatever ends the load before a write path is chosen wrote nothing that was atomic there.
+    work.report.atomic = !session.dialect().is_hologres();
     work.report.phases.connect_ms = elapsed_ms(clock);
     let plan = plan(context, route).await?;
     work.trace.plan_hash = Some(plan.hash.clone());
