@@ -1,5 +1,7 @@
 //! The claim of a load that is at work, and what keeps it.
 
+use std::time::Instant;
+
 use crate::context::Context;
 use crate::error::Result;
 use crate::ledger::{Held, LEASED_STATEMENT_MS, Lease, Ledger};
@@ -22,6 +24,11 @@ impl<'a> Fence<'a> {
     /// Whether the claim must be renewed before anything more is written. A transaction's lock needs nothing.
     pub(super) fn is_old(&self) -> bool {
         self.held.lease.as_ref().is_some_and(Lease::is_old)
+    }
+
+    /// When that will be, where something must be renewed.
+    pub(super) fn renew_at(&self) -> Option<Instant> {
+        self.held.lease.as_ref().map(Lease::renew_at)
     }
 
     /// Renews the claim; false when another load has raised it. Where a copy takes up the connection, another one is

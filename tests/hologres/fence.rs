@@ -303,6 +303,27 @@ fn by_path(world: &World, path: &str) -> RuntimeApi {
     world.handler_with(&[("HOLOLOAD_TABLE", ""), ("HOLOLOAD_CONFIG", &config)])
 }
 
+/// A batch that takes many statements renews its lease between them, and stops there when it is overtaken.
+#[test]
+fn a_batch_of_many_statements_renews_its_claim() {
+    let (world, standin) = world("slow", Options::default());
+    let (first, second) = (by_path(&world, "single_row"), world.handler());
+    let older = world.put("a.csv", orders(1..=26, "older")).event();
+    let newer = world.put("a.csv", orders(1..=26, "newer")).event();
+    let insert = "INSERT INTO \"public\".\"orders\"";
+    standin.inject(Fault::Delay { sql_contains: insert.to_owned(), by: Duration::from_secs(1) });
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| first.invoke_json(&older));
+        wait_for(&standin, insert);
+        let started = Instant::now();
+        assert_eq!(status(&second.invoke_json(&newer)), "loaded");
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+        assert_eq!(status(&slow.join().expect("answered")), "superseded");
+    });
+    assert_eq!(world.rows(), order_rows(1..=26, "newer"));
+    world.assert_at_rest();
+}
+
 /// A load that has raised its claim over an older one at work, and breaks off while it waits for it, still waits when it
 /// tries again.
 #[test]
