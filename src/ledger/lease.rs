@@ -2,16 +2,16 @@
 //!
 //! A claim is one text that only grows, `sequencer!attempt`, raised by an upsert that carries its own condition and
 //! read back: counts of affected rows may be off, and RETURNING needs V3.2. Whoever finds its own claim in the row
-//! has it. Beside it stands a lease, at most 60 s of the server's clock, renewed after each batch that is durable: while
-//! it lasts nobody else writes rows of this object, also not a newer version whose claim is higher already; it waits.
-//! A worker that has died blocks nobody for longer.
+//! has it. Beside it stands a lease, at most 60 s of the server's clock, renewed after each batch that is durable, and
+//! between the statements of a long one: while it lasts nobody else writes rows of this object, also not a newer
+//! version whose claim is higher already; it waits. A worker that has died blocks nobody for longer.
 //!
 //! Every statement has the shape of a Fixed Plan (Hologres help, "Accelerate SQL execution with Fixed Plan"): values
 //! bound one by one, `c = excluded.c`, a condition on one column.
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Claim, Held, Ledger, decide};
+use super::{Claim, Claimant, Held, Ledger, decide};
 use crate::database::{Parameter, Row, Session, Type};
 use crate::error::{Error, Result};
 use crate::object::{ObjectVersion, Request, Sequencer};
@@ -37,6 +37,8 @@ const SEQUENCER_DIGITS: usize = 64;
 pub struct Lease {
     claim: String,
     renewed_at: Instant,
+    /// When it ends, by the server's clock.
+    until: SystemTime,
     /// The newest sequencer that was loaded before: it never goes back, whatever is loaded by force.
     loaded: Option<String>,
 }
@@ -50,16 +52,16 @@ struct Place<'a> {
 }
 
 impl Ledger {
-    /// Claims the object or says why not; waits at most `wait` for another load of the same version.
+    /// Claims the object or says why not; waits only so long for another load of the same version.
     pub(super) async fn lease(
         &self,
         session: &mut Session,
         request: &Request,
         table: &TableName,
         plan_hash: &str,
-        owner: &str,
-        wait: Duration,
+        claimant: Claimant<'_>,
     ) -> Result<Claim> {
+        let Claimant { owner, has_lease, wait } = claimant;
         let place = Place::new(self, request, table);
         let own = padded(request.sequencer.as_ref().map_or("", Sequencer::as_str));
         let give_up_at = Instant::now() + wait;
@@ -101,15 +103,15 @@ impl Ledger {
             if found.get::<_, Option<&str>>("claim") != Some(claim.as_str()) || !is_owned(&found, owner) {
                 continue;
             }
-            // A lease of an attempt of our own ended with it.
-            let is_own = row.as_ref().is_some_and(|row| is_owned(row, owner));
+            // A lease of an attempt of our own ended with it. A claim of ours says nothing of whose the lease is: that
+            // attempt may have ended while it still waited for an older load.
+            let is_own = has_lease && row.as_ref().is_some_and(|row| is_owned(row, owner));
             if !is_own && !place.wait_for_lease(session, &claim, &found).await? {
                 continue;
             }
-            if !place.renew(session, &claim).await? {
-                continue;
-            }
-            let lease = Lease { claim, renewed_at: Instant::now(), loaded: found.get("sequencer") };
+            let renewed_at = Instant::now();
+            let Some(until) = place.renew(session, &claim).await? else { continue };
+            let lease = Lease { claim, renewed_at, until, loaded: found.get("sequencer") };
             if must_raise {
                 self.raise_leased(session, request, table, &request.version, &lease).await?;
                 return Ok(Claim::AlreadyLoaded { must_raise: false });
@@ -134,13 +136,14 @@ impl Ledger {
         lease: &mut Lease,
     ) -> Result<bool> {
         let place = Place::new(self, request, table);
-        let is_kept = place.renew(session, &lease.claim).await?;
-        if is_kept {
-            lease.renewed_at = Instant::now();
-        } else {
-            place.make_way(session, lease).await?;
+        let renewed_at = Instant::now();
+        if let Some(until) = place.renew(session, &lease.claim).await? {
+            lease.renewed_at = renewed_at;
+            lease.until = until;
+            return Ok(true);
         }
-        Ok(is_kept)
+        place.make_way(session, lease).await?;
+        Ok(false)
     }
 
     /// Gives the object free for the next load, without anything being loaded.
@@ -209,7 +212,18 @@ impl Ledger {
 impl Lease {
     /// Whether it must be renewed before anything else is written under it.
     pub fn is_old(&self) -> bool {
-        self.renewed_at.elapsed() >= Duration::from_millis(RENEW_AFTER_MS)
+        Instant::now() >= self.renew_at()
+    }
+
+    /// When that will be.
+    pub fn renew_at(&self) -> Instant {
+        self.renewed_at + Duration::from_millis(RENEW_AFTER_MS)
+    }
+
+    /// Whether a time in the row is the end of this lease: Hologres keeps milliseconds.
+    fn ends_at(&self, until: SystemTime) -> bool {
+        let apart = until.duration_since(self.until).or_else(|_| self.until.duration_since(until));
+        apart.is_ok_and(|apart| apart <= Duration::from_millis(1))
     }
 }
 
@@ -284,18 +298,23 @@ impl<'a> Place<'a> {
         Ok(true)
     }
 
-    /// Gives up a lease under a claim that was raised: whoever raised it waits for this. Once the lease has run out it
-    /// is theirs, and no longer ours to end.
+    /// Gives up a lease under a claim that was raised: whoever raised it waits for this. Once the lease has run out, or
+    /// was given up before, the one that stands is theirs, and not ours to end.
     async fn make_way(&self, session: &mut Session, lease: &Lease) -> Result<()> {
-        let is_ours = lease.renewed_at.elapsed() < Duration::from_millis(LEASED_STATEMENT_MS);
-        let Some(row) = self.look(session).await?.filter(|_| is_ours) else { return Ok(()) };
+        let is_running = lease.renewed_at.elapsed() < Duration::from_millis(LEASED_STATEMENT_MS);
+        let is_ours =
+            |row: &Row| row.get::<_, Option<SystemTime>>("lease_until").is_some_and(|at| lease.ends_at(at));
+        let row = self.look(session).await?.filter(|row| is_running && is_ours(row));
+        let Some(row) = row else { return Ok(()) };
         let Some(claim) = row.get::<_, Option<String>>("claim") else { return Ok(()) };
         self.lease_until(session, &claim, None).await.map(drop)
     }
 
-    async fn renew(&self, session: &mut Session, claim: &str) -> Result<bool> {
+    /// Answers until when, as long as the claim stands.
+    async fn renew(&self, session: &mut Session, claim: &str) -> Result<Option<SystemTime>> {
         let until = session.server_now() + Duration::from_millis(LEASE_MS);
-        self.lease_until(session, claim, Some(until)).await
+        let is_renewed = self.lease_until(session, claim, Some(until)).await?;
+        Ok(is_renewed.then_some(until))
     }
 
     async fn lease_until(

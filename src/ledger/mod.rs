@@ -64,6 +64,17 @@ pub enum Claim {
     Failed(Error),
 }
 
+/// Who asks for a claim.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimant<'a> {
+    /// A name that no other load has.
+    pub owner: &'a str,
+    /// An attempt before this one had the lease, and ended.
+    pub has_lease: bool,
+    /// How long it waits for another load.
+    pub wait: Duration,
+}
+
 /// A fence row that is ours until the transaction, or the lease, ends.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
@@ -89,7 +100,7 @@ impl Held {
 
 impl Ledger {
     /// Claims the object and decides what the request comes to: on PostgreSQL by locking the fence row in the open
-    /// transaction, on Hologres by a lease in the name of `owner`. Waits at most `wait` for another load.
+    /// transaction, on Hologres by a lease in the claimant's name.
     ///
     /// # Errors
     /// `Transient` when another load is at work; whatever the server says otherwise.
@@ -99,11 +110,10 @@ impl Ledger {
         request: &Request,
         table: &TableName,
         plan_hash: &str,
-        owner: &str,
-        wait: Duration,
+        claimant: Claimant<'_>,
     ) -> Result<Claim> {
         if session.dialect().is_hologres() {
-            return self.lease(session, request, table, plan_hash, owner, wait).await;
+            return self.lease(session, request, table, plan_hash, claimant).await;
         }
         let row = self.lock(session, request, table).await?;
         let held = Held {

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 
 use crate::context::Context;
 use crate::error::{Class, Error, RETRY_MAX_DEFAULT, RETRY_PAUSE_DEFAULT_MS, Result};
-use crate::ledger::{Claim, LEASED_STATEMENT_MS, Lease, Ledger, Line};
+use crate::ledger::{Claim, Claimant, LEASED_STATEMENT_MS, Lease, Ledger, Line};
 use crate::object::body::{ObjectBody, current_version};
 use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET};
 use crate::plan::{Destination, Plan, Route};
@@ -110,6 +110,16 @@ struct Trace {
     is_committing: bool,
     /// How often the server could not do with batches as large as they were.
     shrunk: u32,
+}
+
+impl Trace {
+    fn claimant(&self) -> Claimant<'_> {
+        Claimant {
+            owner: &self.owner,
+            has_lease: self.lease.is_some(),
+            wait: Duration::from_millis(CLAIM_WAIT_MS),
+        }
+    }
 }
 
 async fn attempts(context: &mut Context, work: &mut Work<'_>, request: &Request) -> Result<()> {
@@ -227,6 +237,8 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
         }
     };
     warn_of_certificate(session.certificate_not_after_ms(), work.report);
+    // Whatever ends the load before a write path is chosen wrote nothing that was atomic there.
+    work.report.atomic = !session.dialect().is_hologres();
     work.report.phases.connect_ms = elapsed_ms(clock);
     let plan = plan(context, route).await?;
     work.trace.plan_hash = Some(plan.hash.clone());
@@ -241,9 +253,8 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     let clock = Instant::now();
     begin(context, work.invocation, true).await?;
     let session = context.standing_session()?;
-    let wait = Duration::from_millis(CLAIM_WAIT_MS);
     let name = &plan.table.name;
-    let claim = ledger.claim(session, request, name, &plan.hash, &work.trace.owner, wait).await?;
+    let claim = ledger.claim(session, request, name, &plan.hash, work.trace.claimant()).await?;
     work.report.phases.claim_ms = elapsed_ms(clock);
     match claim {
         Claim::Fresh(held) => {

@@ -13,7 +13,7 @@ use crate::plan::{Layout, Limits, Plan};
 use crate::reject::Rejects;
 use crate::report::Report;
 use crate::settings::{WriteMode, WritePath};
-use crate::sink::{Batch, Durability, Outcome, Refusals, Sink, Written};
+use crate::sink::{Batch, Bounds, Durability, Outcome, Refusals, Sink, Written};
 
 pub(super) struct Stream<'a> {
     plan: &'a Plan,
@@ -199,8 +199,19 @@ impl Way<'_> {
             return Ok(None);
         }
         let written = loop {
-            let refused = match sink.write(context.standing_session()?, batch, refused_max).await? {
+            let pause_at = fence.as_ref().and_then(|fence| fence.renew_at());
+            let bounds = Bounds { refused_max, pause_at };
+            let refused = match sink.write(context.standing_session()?, batch, bounds).await? {
                 Outcome::Written(written) => break written,
+                Outcome::Paused => {
+                    report.is_partial = true;
+                    if let Some(fence) = fence
+                        && !fence.keep(context, false).await?
+                    {
+                        return Ok(None);
+                    }
+                    continue;
+                }
                 Outcome::PathRefused(refused) => refused,
             };
             let path = sink.path();

@@ -5,6 +5,8 @@
 //! deadlock within a statement. What a server refuses is found by halving, always on an INSERT: a COPY does not say
 //! which row it was.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use crate::database::{Arrays, CopyIn, Counts, Dialect, Failure, FailureKind, Fields, Session};
@@ -69,6 +71,8 @@ pub struct Written {
 pub enum Outcome {
     /// It is written.
     Written(Written),
+    /// A part of it is, and the time until which statements may begin is over: [`Sink::write`] goes on where it was.
+    Paused,
     /// The server does not have this path for this table: the batch goes over another one, on a new connection.
     PathRefused(Error),
 }
@@ -83,6 +87,30 @@ pub struct Sink {
     copy: Option<Copy>,
     partitions: Option<Partitions>,
     order: Vec<u32>,
+    /// A batch that was paused.
+    paused: Option<Work>,
+}
+
+/// How far INSERTs have come with a batch.
+struct Work {
+    written: Written,
+    /// Rows still to be written, statement by statement, the next one last.
+    pending: Vec<Vec<u32>>,
+}
+
+/// What ends the writing of a batch before its end.
+enum Stop {
+    Paused,
+    PathRefused(Error),
+}
+
+/// What bounds the writing of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Once more than so many rows were refused, nobody looks for further ones: the object fails then anyhow.
+    pub refused_max: u64,
+    /// No statement begins after this; the lease under which rows are written may run out.
+    pub pause_at: Option<Instant>,
 }
 
 struct Insert {
@@ -126,6 +154,7 @@ impl Sink {
             copy,
             partitions: Partitions::new(plan, layout),
             order: Vec::new(),
+            paused: None,
         })
     }
 
@@ -151,43 +180,58 @@ impl Sink {
 
     /// Writes a batch; rows that the server refuses are found by bisection and left out.
     ///
-    /// Stops looking once more than `refused_max` rows were refused: the object fails then anyhow.
-    ///
     /// # Errors
     /// Whatever is no single row's fault.
     pub async fn write(
         &mut self,
         session: &mut Session,
         batch: &mut Batch,
-        refused_max: u64,
+        bounds: Bounds,
     ) -> Result<Outcome> {
-        let duplicates = batch.settle(self.settlement);
+        let (mut work, is_begun) = match self.paused.take() {
+            Some(work) => (work, true),
+            None => (self.begin(session, batch), false),
+        };
+        if batch.is_empty() {
+            return Ok(Outcome::Written(work.written));
+        }
+        if let Some(partitions) = &mut self.partitions
+            && !is_begun
+        {
+            partitions.provide(session, batch, batch.settled()).await?;
+        }
+        let stopped = match self.path {
+            _ if is_begun => self.insert(session, batch, bounds, &mut work).await?,
+            WritePath::FixedCopy => self.stream(session, batch, bounds, &mut work).await?,
+            WritePath::BulkCopy => {
+                self.append(session, batch, &mut work.written).await?.map(Stop::PathRefused)
+            }
+            WritePath::Unnest | WritePath::Values | WritePath::SingleRow => {
+                self.insert_all(session, batch, bounds, &mut work).await?
+            }
+        };
+        match stopped {
+            Some(Stop::PathRefused(refused)) => return Ok(Outcome::PathRefused(refused)),
+            Some(Stop::Paused) => {
+                self.paused = Some(work);
+                return Ok(Outcome::Paused);
+            }
+            None => {}
+        }
+        work.written.refused.sort_unstable_by_key(|refused| refused.row);
+        Ok(Outcome::Written(work.written))
+    }
+
+    fn begin(&self, session: &Session, batch: &mut Batch) -> Work {
         let is_pending = session.is_in_transaction() || self.path == WritePath::BulkCopy;
-        let mut written = Written {
+        let written = Written {
             durability: if is_pending { Durability::Accepted } else { Durability::Durable },
             counts: Counts { written: 0, inserted: Some(0) },
             unchanged: 0,
-            duplicates,
+            duplicates: batch.settle(self.settlement),
             refused: Vec::new(),
         };
-        if batch.is_empty() {
-            return Ok(Outcome::Written(written));
-        }
-        if let Some(partitions) = &mut self.partitions {
-            partitions.provide(session, batch, batch.settled()).await?;
-        }
-        let refused = match self.path {
-            WritePath::FixedCopy => self.stream(session, batch, refused_max, &mut written).await?,
-            WritePath::BulkCopy => self.append(session, batch, &mut written).await?,
-            WritePath::Unnest | WritePath::Values | WritePath::SingleRow => {
-                self.insert(session, batch, refused_max, &mut written).await?
-            }
-        };
-        if let Some(refused) = refused {
-            return Ok(Outcome::PathRefused(refused));
-        }
-        written.refused.sort_unstable_by_key(|refused| refused.row);
-        Ok(Outcome::Written(written))
+        Work { written, pending: Vec::new() }
     }
 
     /// Ends a copy that takes all batches; after this its rows are there.
@@ -213,15 +257,17 @@ impl Sink {
         &mut self,
         session: &mut Session,
         batch: &Batch,
-        refused_max: u64,
-        written: &mut Written,
-    ) -> Result<Option<Error>> {
+        bounds: Bounds,
+        work: &mut Work,
+    ) -> Result<Option<Stop>> {
         let Some(copy) = &self.copy else { return Err(Error::bug("copy rows without a statement")) };
         let mut tuples = BINARY_HEAD.to_vec();
         batch.append_tuples(batch.settled(), copy.column_count, &mut tuples);
         let mut stream = match session.copy_in(&copy.sql).await {
             Ok(stream) => stream,
-            Err(failure) if refuses_path(&failure, true) => return Ok(Some(failure.error)),
+            Err(failure) if refuses_path(&failure, true) => {
+                return Ok(Some(Stop::PathRefused(failure.error)));
+            }
             Err(failure) => return Err(failure.error),
         };
         let sent = stream.send(Bytes::from(tuples)).await;
@@ -233,11 +279,11 @@ impl Sink {
         match done {
             Ok(()) => {
                 let rows = batch.settled().len();
-                written.count(Counts { written: rows as u64, inserted: None }, rows);
+                work.written.count(Counts { written: rows as u64, inserted: None }, rows);
                 Ok(None)
             }
-            Err(failure) if failure.is_row_fault => self.insert(session, batch, refused_max, written).await,
-            Err(failure) if refuses_path(&failure, false) => Ok(Some(failure.error)),
+            Err(failure) if failure.is_row_fault => self.insert_all(session, batch, bounds, work).await,
+            Err(failure) if refuses_path(&failure, false) => Ok(Some(Stop::PathRefused(failure.error))),
             Err(failure) => Err(failure.error),
         }
     }
@@ -271,85 +317,67 @@ impl Sink {
         Ok(None)
     }
 
-    /// Statement after statement; what is refused is halved.
-    async fn insert(
+    /// The whole batch, in as many statements as it takes.
+    async fn insert_all(
         &mut self,
         session: &mut Session,
         batch: &Batch,
-        refused_max: u64,
-        written: &mut Written,
-    ) -> Result<Option<Error>> {
+        bounds: Bounds,
+        work: &mut Work,
+    ) -> Result<Option<Stop>> {
         let mut rest = batch.settled();
         while !rest.is_empty() {
             let (rows, after) = rest.split_at(self.insert.statement.rows_of(rest.len()).max(1));
             rest = after;
-            self.order.clear();
-            self.order.extend_from_slice(rows);
-            let refused = match self.insert.send(session, batch, &self.order).await {
-                Ok(counts) => {
-                    written.count(counts, rows.len());
-                    None
-                }
-                Err(failure) if failure.is_row_fault => {
-                    self.bisect(session, batch, refused_max, failure, written).await?
-                }
-                Err(failure) if self.dialect.is_hologres() && refuses_path(&failure, false) => {
-                    Some(failure.error)
-                }
-                Err(failure) => return Err(failure.error),
-            };
-            if refused.is_some() || written.refused.len() as u64 > refused_max {
-                return Ok(refused);
-            }
+            work.pending.push(rows.to_vec());
         }
-        Ok(None)
+        work.pending.reverse();
+        self.insert(session, batch, bounds, work).await
     }
 
-    /// Halves what was refused, the rows in `self.order`, until each bad row stands alone. Halves are taken in file
+    /// Statement after statement; what is refused is halved until each bad row stands alone. Halves are taken in file
     /// order: keys that differ in bytes and are equal to the server then still end with the later row.
-    async fn bisect(
+    async fn insert(
         &mut self,
         session: &mut Session,
         batch: &Batch,
-        refused_max: u64,
-        failure: Failure,
-        written: &mut Written,
-    ) -> Result<Option<Error>> {
-        let mut all = self.order.clone();
-        all.sort_unstable();
-        // A stack of row ranges still to be written, first on top; ranges that failed carry why.
-        let mut pending = vec![(all, Some(failure))];
-        while let Some((rows, failure)) = pending.pop() {
-            let failure = match failure {
-                Some(failure) => failure,
-                None => {
-                    self.order.clear();
-                    self.order.extend_from_slice(&rows);
-                    batch.sort_by_key(&mut self.order);
-                    match self.insert.send(session, batch, &self.order).await {
-                        Ok(counts) => {
-                            written.count(counts, rows.len());
-                            continue;
-                        }
-                        Err(failure) if failure.is_row_fault => failure,
-                        Err(failure) => return Err(failure.error),
-                    }
+        bounds: Bounds,
+        work: &mut Work,
+    ) -> Result<Option<Stop>> {
+        while let Some(mut rows) = work.pending.pop() {
+            if bounds.pause_at.is_some_and(|at| Instant::now() >= at) {
+                work.pending.push(rows);
+                return Ok(Some(Stop::Paused));
+            }
+            self.order.clear();
+            self.order.extend_from_slice(&rows);
+            batch.sort_by_key(&mut self.order);
+            let failure = match self.insert.send(session, batch, &self.order).await {
+                Ok(counts) => {
+                    work.written.count(counts, rows.len());
+                    continue;
                 }
+                Err(failure) if failure.is_row_fault => failure,
+                Err(failure) if self.dialect.is_hologres() && refuses_path(&failure, false) => {
+                    return Ok(Some(Stop::PathRefused(failure.error)));
+                }
+                Err(failure) => return Err(failure.error),
             };
             if let [row] = rows[..] {
-                written.refuse(row, failure);
-                if written.refused.len() as u64 > refused_max {
+                work.written.refuse(row, failure);
+                if work.written.refused.len() as u64 > bounds.refused_max {
                     return Ok(None);
                 }
                 // The row it had displaced may be good.
                 if let Some(displaced) = batch.displaced_by(row) {
-                    written.duplicates = written.duplicates.saturating_sub(1);
-                    pending.push((vec![displaced], None));
+                    work.written.duplicates = work.written.duplicates.saturating_sub(1);
+                    work.pending.push(vec![displaced]);
                 }
             } else {
+                rows.sort_unstable();
                 let (first, second) = rows.split_at(rows.len() / 2);
-                pending.push((second.to_vec(), None));
-                pending.push((first.to_vec(), None));
+                work.pending.push(second.to_vec());
+                work.pending.push(first.to_vec());
             }
         }
         Ok(None)

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::lab::{PROFILES, world};
 use crate::support::runtime_api::Outcome;
 use crate::support::s3::{Fault as S3Fault, On};
-use crate::support::standin::{Fault, Options, Profile};
+use crate::support::standin::{Fault, Moment, Options, Profile, Standin};
 use crate::support::wait_until;
 use crate::world::{World, deliver, order_rows, orders, report, status};
 
@@ -280,6 +280,104 @@ fn an_older_load_that_broke_off_makes_way() {
     assert_eq!(world.rows(), order_rows(1..=3, "newer"));
 }
 
+/// Waits until a statement that begins so has come.
+#[track_caller]
+fn wait_for(standin: &Standin, begins: &str) {
+    let has_come = || standin.statements().iter().any(|sql| sql.starts_with(begins));
+    assert!(wait_until(Duration::from_secs(10), has_come), "{begins}");
+}
+
+fn by_path(world: &World, path: &str) -> RuntimeApi {
+    let config = format!("routes: [{{object: '**', table: orders, write: {{path: {path}}}}}]");
+    world.handler_with(&[("HOLOLOAD_TABLE", ""), ("HOLOLOAD_CONFIG", &config)])
+}
+
+/// A batch that takes many statements renews its lease between them, and stops there when it is overtaken.
+#[test]
+fn a_batch_of_many_statements_renews_its_claim() {
+    let (world, standin) = world("slow", Options::default());
+    let (first, second) = (by_path(&world, "single_row"), world.handler());
+    let older = world.put("a.csv", orders(1..=26, "older")).event();
+    let newer = world.put("a.csv", orders(1..=26, "newer")).event();
+    let insert = "INSERT INTO \"public\".\"orders\"";
+    standin.inject(Fault::Delay { sql_contains: insert.to_owned(), by: Duration::from_secs(1) });
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| first.invoke_json(&older));
+        wait_for(&standin, insert);
+        let started = Instant::now();
+        assert_eq!(status(&second.invoke_json(&newer)), "loaded");
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+        assert_eq!(status(&slow.join().expect("answered")), "superseded");
+    });
+    assert_eq!(world.rows(), order_rows(1..=26, "newer"));
+    world.assert_at_rest();
+}
+
+/// A load that has raised its claim over an older one at work, and breaks off while it waits for it, still waits when it
+/// tries again.
+#[test]
+fn a_claim_that_was_raised_is_no_lease() {
+    let (world, standin) = world("raised", Options::default());
+    let (first, second) = (world.handler(), by_path(&world, "unnest"));
+    let older = world.put("a.csv", orders(1..=3, "older")).event();
+    let newer = world.put("a.csv", orders(1..=3, "newer")).event();
+    standin.inject(Fault::Hold { sql_contains: "COPY".to_owned() });
+    thread::scope(|scope| {
+        let at_work = scope.spawn(|| first.invoke_json(&older));
+        wait_for(&standin, "COPY");
+        standin.inject(Fault::CutAtStatement {
+            sql_contains: "SELECT sequencer, version_id".to_owned(),
+            moment: Moment::Before,
+            skip: 3,
+            times: 1,
+        });
+        let waiting = scope.spawn(|| second.invoke_json(&newer));
+        assert!(
+            wait_until(Duration::from_secs(10), || claim_of(&world).ends_with("!0000000002")),
+            "tried again"
+        );
+        thread::sleep(Duration::from_secs(2));
+        assert_eq!(world.database.count("orders"), 0, "the older load still has its lease");
+        standin.clear_faults();
+        assert_eq!(status(&at_work.join().expect("answered")), "superseded");
+        assert_eq!(status(&waiting.join().expect("answered")), "loaded");
+    });
+    assert_eq!(world.rows(), order_rows(1..=3, "newer"));
+    world.assert_at_rest();
+}
+
+/// A load that was overtaken gives up its own lease, and not a second time the one that has begun since.
+#[test]
+fn a_lease_is_given_up_once() {
+    let (world, standin) = world("once", Options::default());
+    let (first, second) = (world.handler(), by_path(&world, "unnest"));
+    let older = world.put("a.csv", orders(1..=3, "older")).event();
+    let newer = world.put("a.csv", orders(1..=3, "newer")).event();
+    let insert = "INSERT INTO \"public\".\"orders\"";
+    standin.inject(Fault::Delay { sql_contains: "COPY".to_owned(), by: Duration::from_secs(2) });
+    standin.inject(Fault::Hold { sql_contains: insert.to_owned() });
+    thread::scope(|scope| {
+        let overtaken = scope.spawn(|| first.invoke_json(&older));
+        wait_for(&standin, "COPY");
+        // The lease is to be renewed, in vain, and then given up; of that the older load never hears.
+        standin.inject(Fault::CutAtStatement {
+            sql_contains: "DO UPDATE SET lease_until".to_owned(),
+            moment: Moment::After,
+            skip: 1,
+            times: 1,
+        });
+        let at_work = scope.spawn(|| second.invoke_json(&newer));
+        wait_for(&standin, insert);
+        assert_eq!(status(&overtaken.join().expect("answered")), "superseded");
+        let lease = world.database.value("SELECT lease_until FROM holoload_fence");
+        assert!(lease.is_some(), "the newer load is at work");
+        standin.clear_faults();
+        assert_eq!(status(&at_work.join().expect("answered")), "loaded");
+    });
+    assert_eq!(world.rows(), order_rows(1..=3, "newer"));
+    world.assert_at_rest();
+}
+
 /// A long copy of a whole object keeps its claim over a second connection.
 #[test]
 fn a_long_atomic_load_keeps_its_claim() {
@@ -296,6 +394,8 @@ fn a_long_atomic_load_keeps_its_claim() {
     );
     assert_eq!(world.database.count("orders"), 30_000);
     assert_eq!(standin.logins(), 2, "one to load, one to keep the claim");
+    let clocks = standin.statements().iter().filter(|sql| sql.contains("SELECT now()")).count();
+    assert!(clocks >= 2, "each by the server's clock");
     world.assert_at_rest();
 }
 

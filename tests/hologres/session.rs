@@ -42,6 +42,19 @@ fn every_session_is_limited_and_named() {
     assert_eq!(hologres.standin.logins(), 1, "one load, one connection");
 }
 
+/// Where no path was taken nothing appeared together either: reports and ledger do not say so.
+#[test]
+fn a_load_that_wrote_nothing_is_not_called_atomic() {
+    let hologres = Hologres::new("not_atomic", ORDERS);
+    let file = hologres.file("a.csv", "id,name\n1,a\n");
+    hologres.load(&file).run().loaded();
+    let skipped = hologres.load(&file).run().exits(0);
+    let report = &skipped.json()["objects"][0];
+    assert_eq!((report["status"].as_str(), report["atomic"].as_bool()), (Some("skipped"), Some(false)));
+    let told = hologres.rows("SELECT status || ' ' || atomic FROM holoload_ledger ORDER BY attempt");
+    assert_eq!(told, ["loaded false", "skipped false"]);
+}
+
 /// Two statements at once, one answer: a warm load needs few round trips, and none for what it knows.
 #[test]
 fn what_is_known_is_not_asked_again() {
