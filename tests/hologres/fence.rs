@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::lab::{PROFILES, world};
-use crate::support::runtime_api::Outcome;
+use crate::support::runtime_api::{Outcome, RuntimeApi};
 use crate::support::s3::{Fault as S3Fault, On};
 use crate::support::standin::{Fault, Moment, Options, Profile, Standin};
 use crate::support::wait_until;
