@@ -248,7 +248,7 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     }
     let Some(ledger) = context.ledger.clone() else {
         begin(context, work.invocation, false).await?;
-        return transfer(context, work, None, request, &plan).await;
+        return transfer(context, work, None, request, &plan).boxed().await;
     };
     let clock = Instant::now();
     begin(context, work.invocation, true).await?;
@@ -260,7 +260,7 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
         Claim::Fresh(held) => {
             work.trace.lease = held.lease.clone().map(|lease| (name.clone(), lease));
             let fence = Fence::new(ledger, request, name, held);
-            transfer(context, work, Some(fence), request, &plan).await
+            transfer(context, work, Some(fence), request, &plan).boxed().await
         }
         Claim::AlreadyLoaded { must_raise } => {
             if must_raise && ledger.raise(session, request, name, &request.version, None).await? {
