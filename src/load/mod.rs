@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use crate::context::Context;
-use crate::error::{Class, Error, RETRY_MAX_DEFAULT, RETRY_PAUSE_DEFAULT_MS, Result};
-use crate::ledger::{Claim, Claimant, LEASED_STATEMENT_MS, Lease, Ledger, Line};
+use crate::error::{Class, Error, Result};
+use crate::ledger::{Claim, Claimant, LEASED_STATEMENT_MS, Lease, Line};
 use crate::object::body::{ObjectBody, current_version};
 use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET};
 use crate::plan::{Destination, Plan, Route};
@@ -23,11 +23,13 @@ use crate::report::{Report, Status};
 use crate::table::TableName;
 
 mod fence;
+mod history;
 mod intake;
 mod invocation;
 mod stream;
 
 use fence::Fence;
+use history::HistoryLine;
 use intake::Facts;
 pub use invocation::Invocation;
 use stream::{Flow, Stream};
@@ -511,55 +513,6 @@ async fn settle(context: &Context, request: &Request, error: &Error, report: &mu
             Err(other) => Err(other),
         },
         _ => Ok(false),
-    }
-}
-
-/// A line in the history for a load that did not commit one itself.
-struct HistoryLine<'a> {
-    request: &'a Request,
-    invocation: &'a Invocation<'a>,
-    trace: &'a Trace,
-}
-
-impl HistoryLine<'_> {
-    async fn write(&self, context: &mut Context, report: &Report) -> Result<()> {
-        let Some(ledger) = context.ledger.clone() else { return Ok(()) };
-        let line = Line {
-            report,
-            status_name: report.status.name(),
-            version: &self.trace.version,
-            plan_hash: self.trace.plan_hash.as_deref(),
-            request_id: self.invocation.request_id,
-            load_id: &self.trace.owner,
-            event_time_ms: self.request.event_time_ms,
-            started_ms: self.trace.started_ms,
-        };
-        let writing = async {
-            let mut tried = 0;
-            loop {
-                let written = self.write_once(context, &ledger, &line).await;
-                let pause = retry_pause(tried, RETRY_PAUSE_DEFAULT_MS);
-                match written {
-                    Err(error) if error.class() == Class::Transient && tried < RETRY_MAX_DEFAULT => {
-                        context.discard_within(self.invocation.close_limit()).await;
-                    }
-                    written => return written,
-                }
-                tried += 1;
-                tokio::time::sleep(pause).await;
-            }
-        };
-        tokio::time::timeout(self.invocation.exit_limit(), writing)
-            .await
-            .unwrap_or_else(|_| Err(Error::transient("write the ledger: no time is left")))
-    }
-
-    async fn write_once(&self, context: &mut Context, ledger: &Ledger, line: &Line<'_>) -> Result<()> {
-        let session = context.session().await?;
-        if let Some((table, lease)) = &self.trace.lease {
-            ledger.release(session, self.request, table, lease).await?;
-        }
-        ledger.record(session, line).await
     }
 }
 

@@ -1,0 +1,57 @@
+//! What the ledger hears of a load that did not commit its line with its rows.
+
+use super::{Invocation, Trace, retry_pause};
+use crate::context::Context;
+use crate::error::{Class, Error, RETRY_MAX_DEFAULT, RETRY_PAUSE_DEFAULT_MS, Result};
+use crate::ledger::{Ledger, Line};
+use crate::object::Request;
+use crate::report::Report;
+
+/// A line in the history for a load that did not commit one itself.
+pub(super) struct HistoryLine<'a> {
+    pub(super) request: &'a Request,
+    pub(super) invocation: &'a Invocation<'a>,
+    pub(super) trace: &'a Trace,
+}
+
+impl HistoryLine<'_> {
+    pub(super) async fn write(&self, context: &mut Context, report: &Report) -> Result<()> {
+        let Some(ledger) = context.ledger.clone() else { return Ok(()) };
+        let line = Line {
+            report,
+            status_name: report.status.name(),
+            version: &self.trace.version,
+            plan_hash: self.trace.plan_hash.as_deref(),
+            request_id: self.invocation.request_id,
+            load_id: &self.trace.owner,
+            event_time_ms: self.request.event_time_ms,
+            started_ms: self.trace.started_ms,
+        };
+        let writing = async {
+            let mut tried = 0;
+            loop {
+                let written = self.write_once(context, &ledger, &line).await;
+                let pause = retry_pause(tried, RETRY_PAUSE_DEFAULT_MS);
+                match written {
+                    Err(error) if error.class() == Class::Transient && tried < RETRY_MAX_DEFAULT => {
+                        context.discard_within(self.invocation.close_limit()).await;
+                    }
+                    written => return written,
+                }
+                tried += 1;
+                tokio::time::sleep(pause).await;
+            }
+        };
+        tokio::time::timeout(self.invocation.exit_limit(), writing)
+            .await
+            .unwrap_or_else(|_| Err(Error::transient("write the ledger: no time is left")))
+    }
+
+    async fn write_once(&self, context: &mut Context, ledger: &Ledger, line: &Line<'_>) -> Result<()> {
+        let session = context.session().await?;
+        if let Some((table, lease)) = &self.trace.lease {
+            ledger.release(session, self.request, table, lease).await?;
+        }
+        ledger.record(session, line).await
+    }
+}
