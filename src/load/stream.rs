@@ -217,7 +217,13 @@ impl Way<'_> {
             let path = sink.path();
             tracing::warn!(path = path.name(), error = %refused, "write path refused, taking the next");
             context.refusals.note(&self.plan.table.name, self.dialect, path, refused.message());
-            *sink = Sink::new(self.plan, self.layout, self.dialect, &context.refusals)?;
+            let next = Sink::new(self.plan, self.layout, self.dialect, &context.refusals);
+            // What may pass is no reason to do without the only path there is, now and for all loads to come.
+            if next.is_err() && refused.class() == Class::Transient {
+                context.refusals.forget(&self.plan.table.name, self.dialect, path);
+                return Err(refused);
+            }
+            *sink = next?;
             context.renew_session().await?;
             super::begin(context, self.invocation, fence.is_some()).await?;
             self.announce(sink, context, report).await?;

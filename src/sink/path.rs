@@ -42,6 +42,11 @@ impl Refusals {
         self.known.insert((table.to_string(), dialect, path), why);
     }
 
+    /// Takes a refusal back.
+    pub fn forget(&mut self, table: &TableName, dialect: Dialect, path: WritePath) {
+        self.known.remove(&(table.to_string(), dialect, path));
+    }
+
     fn of(&self, table: &TableName, dialect: Dialect, path: WritePath) -> Option<&str> {
         self.known.get(&(table.to_string(), dialect, path)).map(String::as_str)
     }

@@ -2,7 +2,7 @@
 
 use crate::harness::assert_contains;
 use crate::lab::{Hologres, ORDERS, PROFILES, path};
-use crate::support::standin::{Options, Profile, errors::named};
+use crate::support::standin::{Fault, Options, Profile, errors::named};
 
 /// Keys that come again in the same batch, far apart, and with other columns NULL.
 fn orders(count: u32) -> String {
@@ -88,6 +88,23 @@ fn an_atomic_load_that_cannot_be_says_what_stands_in_its_way() {
     let parted = Hologres::new("atomic_parted", parent);
     let outcome = parted.load_with("write: {atomic: true}", "id,ds\n1,a\n").run();
     outcome.failed(2, "not into a partitioned table", "leave `atomic` out");
+}
+
+/// An error inside the server as the copy begins may be a passing one: with no other path to take it is tried again.
+#[test]
+fn a_passing_error_does_not_take_the_only_path_away() {
+    for write in ["write: {atomic: true}", "write: {path: fixed_copy}"] {
+        let hologres = Hologres::new("passing", ORDERS);
+        hologres.standin.inject(Fault::FailStatement {
+            sql_contains: "COPY".to_owned(),
+            code: "XX000",
+            message: "internal error: passing".to_owned(),
+            skip: 0,
+            times: 1,
+        });
+        hologres.load_with(write, orders(3)).run().loaded();
+        assert_eq!(hologres.rows("SELECT count(*)::text FROM t"), ["3"], "{write}");
+    }
 }
 
 /// With `atomic: true` a failure leaves nothing behind, also of the batches before.
