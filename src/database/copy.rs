@@ -46,7 +46,7 @@ impl Session {
 
     /// Notes how a copy ended: one that failed for no row's sake spoils the session.
     pub fn note_copy(&mut self, failure: Option<&Failure>) {
-        self.is_writing = false;
+        self.is_writing = self.may_still_write(failure);
         self.used_at = SystemTime::now();
         self.is_spoiled |= failure.is_some_and(|failure| !failure.is_row_fault);
     }

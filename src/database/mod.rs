@@ -415,7 +415,7 @@ impl Session {
     /// that its locks do not outlive us. Takes at most twice the `limit`.
     pub async fn close(self, server: &Server, limit: Duration) {
         let Self { client, mut connection, is_in_transaction, is_writing, is_spoiled, .. } = self;
-        if (is_in_transaction || is_writing || is_spoiled) && !client.is_closed() {
+        if is_writing || (is_in_transaction || is_spoiled) && !client.is_closed() {
             cancel(client.cancel_token(), server, limit).await;
         }
         drop(client);
@@ -424,6 +424,12 @@ impl Session {
             // An aborted task ends with an error that says just that.
             drop(connection.await);
         }
+    }
+
+    /// On Hologres a statement whose connection broke runs on, and what it writes stays: it is to be cancelled before
+    /// others are told that nobody is at work here.
+    fn may_still_write(&self, failure: Option<&Failure>) -> bool {
+        self.dialect.is_hologres() && failure.is_some_and(|failure| failure.kind == FailureKind::Connection)
     }
 
     fn spoiling<T>(&mut self, result: Result<T>) -> Result<T> {

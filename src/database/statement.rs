@@ -211,7 +211,7 @@ impl Session {
     ) -> Result<Counts, Failure> {
         self.is_writing = true;
         let written = self.write_guarded(sql, values, tally).await;
-        self.is_writing = false;
+        self.is_writing = self.may_still_write(written.as_ref().err());
         self.used_at = SystemTime::now();
         if written.as_ref().is_err_and(|failure| !failure.is_row_fault) {
             self.is_spoiled = true;

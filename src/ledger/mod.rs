@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::database::{Parameter, Row, Session, Type};
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::object::{ObjectVersion, Request, Sequencer};
 use crate::report::Status;
 use crate::table::TableName;
@@ -28,6 +28,8 @@ pub use record::Line;
 const REPEATED: &str = "failed before, under the same settings: ";
 /// Other writers of the same history may take the number first; each try looks again.
 const ATTEMPT_TRIES_MAX: u32 = 8;
+/// Before the tables are looked for again, doubled each time: whoever creates them needs some milliseconds.
+const CREATE_PAUSE_MS: u64 = 5;
 
 /// The two tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,27 +246,27 @@ impl Ledger {
     /// `Config` with the statements in the hint, when the user may not create them.
     pub async fn create(&self, session: &mut Session) -> Result<()> {
         let statements = statements(self, session.dialect());
-        let mut refused = None;
-        for _ in 0..ATTEMPT_TRIES_MAX {
-            if self.is_there(session).await? {
+        let mut tried = 0;
+        while !self.is_there(session).await? {
+            tried += 1;
+            let Err(error) = session.create(&statements.join(";\n"), "create the ledger").await else {
                 return Ok(());
+            };
+            // Another cold start creates them at this moment: CREATE IF NOT EXISTS is not atomic, and on Hologres it is
+            // also an error that the other one's table has its properties by now.
+            let is_race = matches!(error.code(), Some("23505" | "42P07" | "XX000" | "40P01"))
+                || session.dialect().is_hologres() && error.code() != Some("42501");
+            if !is_race || tried >= ATTEMPT_TRIES_MAX {
+                let hint = format!(
+                    "run as the table owner: {}; or set `ledger: off` (HOLOLOAD_LEDGER=off) to do without",
+                    statements.join("; ")
+                );
+                let class = if is_race { error.class() } else { Class::Config };
+                return Err(error.reclassed(class).with_hint(hint));
             }
-            match session.create(&statements.join(";\n"), "create the ledger").await {
-                Ok(()) => return Ok(()),
-                // Another cold start creates them at this moment: CREATE IF NOT EXISTS is not atomic.
-                Err(error) if matches!(error.code(), Some("23505" | "42P07" | "XX000" | "40P01")) => {}
-                // On Hologres it is also an error that the other one's table has its properties by now.
-                Err(error) if refused.is_none() && session.dialect().is_hologres() => refused = Some(error),
-                Err(error) => {
-                    let hint = format!(
-                        "run as the table owner: {}; or set `ledger: off` (HOLOLOAD_LEDGER=off) to do without",
-                        statements.join("; ")
-                    );
-                    return Err(error.reclassed(crate::error::Class::Config).with_hint(hint));
-                }
-            }
+            tokio::time::sleep(Duration::from_millis(CREATE_PAUSE_MS << tried)).await;
         }
-        Err(Error::transient("create the ledger: other loads keep creating it at the same time"))
+        Ok(())
     }
 
     async fn is_there(&self, session: &mut Session) -> Result<bool> {

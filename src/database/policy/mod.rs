@@ -89,12 +89,14 @@ pub(super) fn failure(action: &str, source: tokio_postgres::Error) -> Failure {
 fn of_server(action: &str, refused: &DbError, is_connecting: bool) -> Failure {
     let code = refused.code().code();
     let rule = rules::find(code, refused.message(), is_connecting);
+    // A trigger's exception names what it likes, a cell for instance.
+    let named = |name: Option<&str>| name.filter(|_| !code.starts_with("P0")).map(str::to_owned);
     let seen = Refusal {
         severity: refused.severity().to_owned(),
         code: code.to_owned(),
-        table: refused.table().map(str::to_owned),
-        column: refused.column().map(str::to_owned),
-        constraint: refused.constraint().map(str::to_owned),
+        table: named(refused.table()),
+        column: named(refused.column()),
+        constraint: named(refused.constraint()),
     };
     let mut text = refused.message().to_owned();
     if let Some(detail) = refused.detail() {
