@@ -254,14 +254,16 @@ impl Ledger {
             };
             // Another cold start creates them at this moment: CREATE IF NOT EXISTS is not atomic, and on Hologres it is
             // also an error that the other one's table has its properties by now.
-            let is_race = matches!(error.code(), Some("23505" | "42P07" | "XX000" | "40P01"))
-                || session.dialect().is_hologres() && error.code() != Some("42501");
+            let is_known_race = matches!(error.code(), Some("23505" | "42P07" | "XX000" | "40P01"));
+            let is_race = is_known_race || session.dialect().is_hologres() && error.code() != Some("42501");
             if !is_race || tried >= ATTEMPT_TRIES_MAX {
                 let hint = format!(
                     "run as the table owner: {}; or set `ledger: off` (HOLOLOAD_LEDGER=off) to do without",
                     statements.join("; ")
                 );
-                let class = if is_race { error.class() } else { Class::Config };
+                // The codes of a race are a row's fault elsewhere; here they pass.
+                let may_pass = is_known_race || is_race && error.class() == Class::Transient;
+                let class = if may_pass { Class::Transient } else { Class::Config };
                 return Err(error.reclassed(class).with_hint(hint));
             }
             tokio::time::sleep(Duration::from_millis(CREATE_PAUSE_MS << tried)).await;
