@@ -252,17 +252,18 @@ impl Ledger {
             let Err(error) = session.create(&statements.join(";\n"), "create the ledger").await else {
                 return Ok(());
             };
-            // Another cold start creates them at this moment: CREATE IF NOT EXISTS is not atomic, and on Hologres it is
-            // also an error that the other one's table has its properties by now.
-            let is_known_race = matches!(error.code(), Some("23505" | "42P07" | "XX000" | "40P01"));
-            let is_race = is_known_race || session.dialect().is_hologres() && error.code() != Some("42501");
+            // Another cold start creates them at this moment: CREATE IF NOT EXISTS is not atomic (its relation, its type or its
+            // row in the catalog is there by now), and on Hologres it is also an error that the other one's table has its
+            // properties already. What passes by itself, a lock or a lost connection, stays passing trouble.
+            let may_pass = matches!(error.code(), Some("23505" | "42P07" | "42710" | "XX000" | "40P01"))
+                || error.class() == Class::Transient;
+            let is_race = may_pass || session.dialect().is_hologres() && error.code() != Some("42501");
             if !is_race || tried >= ATTEMPT_TRIES_MAX {
                 let hint = format!(
                     "run as the table owner: {}; or set `ledger: off` (HOLOLOAD_LEDGER=off) to do without",
                     statements.join("; ")
                 );
                 // The codes of a race are a row's fault elsewhere; here they pass.
-                let may_pass = is_known_race || is_race && error.class() == Class::Transient;
                 let class = if may_pass { Class::Transient } else { Class::Config };
                 return Err(error.reclassed(class).with_hint(hint));
             }
