@@ -1,4 +1,4 @@
-//! S3, SQS and Secrets Manager: clients built once, and what their refusals mean.
+//! S3, SQS, Secrets Manager and Lambda: clients built once, and what their refusals mean.
 //!
 //! Error codes and their causes are those of the S3 user guide ("Troubleshoot 403 errors", "Error responses").
 //! SDK errors are mapped by hand: printed whole they would put headers and bodies into the log.
@@ -15,7 +15,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::error::{Error, Result, causes};
+use crate::error::{Class, Error, Result, causes};
 
 /// A TCP and TLS connect to S3 takes milliseconds; this waits out a lost packet or two.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
@@ -179,10 +179,42 @@ impl Aws {
         Ok(())
     }
 
+    /// Puts a message into a queue.
+    pub async fn send_message(&self, queue_arn: &str, body: String) -> Result<()> {
+        let action = || "hand the load on through the queue".to_owned();
+        let url = queue_url(queue_arn, self.sqs_endpoint().as_deref())
+            .ok_or_else(|| Error::config(action()).with_hint("the event has no queue ARN"))?;
+        let client = aws_sdk_sqs::Client::new(&self.config);
+        let sent = client.send_message().queue_url(url).message_body(body).send().await;
+        sent.map(drop).map_err(|error| {
+            refused(action(), error).with_hint("allow sqs:SendMessage on the queue in the function's role")
+        })
+    }
+
+    /// Invokes a function without waiting for it.
+    pub async fn invoke_function(&self, function_arn: &str, payload: String) -> Result<()> {
+        let action = || "hand the load on to the next invocation".to_owned();
+        let client = aws_sdk_lambda::Client::new(&self.config);
+        let request = client
+            .invoke()
+            .function_name(function_arn)
+            .invocation_type(aws_sdk_lambda::types::InvocationType::Event)
+            .payload(payload.into_bytes().into());
+        request.send().await.map(drop).map_err(|error| {
+            let hint =
+                "allow lambda:InvokeFunction on the function itself in its role, or deliver through a queue";
+            where_denied(refused(action(), error), hint)
+        })
+    }
+
     fn sqs_endpoint(&self) -> Option<String> {
         let of = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         of("AWS_ENDPOINT_URL_SQS").or_else(|| self.config.endpoint_url().map(str::to_owned))
     }
+}
+
+fn where_denied(error: Error, hint: &str) -> Error {
+    if error.class() == Class::Access { error.with_hint(hint) } else { error }
 }
 
 /// A body that is being read.
@@ -346,7 +378,6 @@ fn denied_hint(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Class;
 
     #[test]
     fn refusals_are_told_apart() {

@@ -8,6 +8,7 @@ use crate::aws::Aws;
 use crate::context::Context;
 use crate::error::{Class, Error};
 use crate::event::{self, Batch, Door, Event, Ignored, Message};
+use crate::handover::{Next, hand_on};
 use crate::load::{Invocation, load};
 use crate::object::Request;
 use crate::report::{self, ErrorReport, Report, Status};
@@ -68,10 +69,16 @@ pub fn refusal(error: &Error) -> Answer {
 }
 
 async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &Invocation<'_>) -> Answer {
-    let reports = load_all(context, door, &batch.requests, invocation).await;
+    // A caller who waits for the answer goes on by itself.
+    let next = match door {
+        Door::S3 | Door::Continuation => invocation.function_arn.map(Next::Function),
+        Door::Sqs | Door::Manual => None,
+    };
+    let reports = load_all(context, door, &batch.requests, next, invocation).await;
     let ignored = ignored(&batch.ignored);
-    let is_acknowledged =
-        |class: Class| door == Door::S3 && context.acknowledge_failed && class == Class::Input;
+    let is_acknowledged = |class: Class| {
+        matches!(door, Door::S3 | Door::Continuation) && context.acknowledge_failed && class == Class::Input
+    };
     let mut classes: Vec<Class> = reports.iter().filter_map(Report::class).collect();
     classes.extend(unreadable(batch));
     let worst = classes
@@ -106,11 +113,15 @@ async fn load_all(
     context: &mut Context,
     door: Door,
     requests: &[Request],
+    next: Option<Next<'_>>,
     invocation: &Invocation<'_>,
 ) -> Vec<Report> {
     let mut reports = Vec::with_capacity(requests.len());
     for request in requests {
-        let report = load(context, request, invocation).boxed().await;
+        let mut report = load(context, request, invocation).boxed().await;
+        if let Some(next) = next {
+            hand_on(context.aws.as_ref(), request, next, invocation, &mut report).await;
+        }
         log(door, &report);
         reports.push(report);
     }
@@ -219,7 +230,8 @@ async fn load_message(context: &mut Context, message: &Message, invocation: &Inv
         }
     };
     ignored(&batch.ignored);
-    let reports = load_all(context, Door::Sqs, &batch.requests, invocation).await;
+    let next = message.queue_arn.as_deref().map(Next::Queue);
+    let reports = load_all(context, Door::Sqs, &batch.requests, next, invocation).await;
     reports.iter().filter_map(Report::class).chain(unreadable(batch)).collect()
 }
 

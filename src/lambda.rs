@@ -64,6 +64,7 @@ async fn invoke(
     let invocation = Invocation {
         deadline: Some(instant(of_lambda.deadline())),
         request_id: Some(&of_lambda.request_id),
+        function_arn: Some(&of_lambda.invoked_function_arn),
         progress: None,
     };
     let mut warm = warm.lock().await;

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod error;
 pub mod event;
 pub mod handler;
+pub mod handover;
 pub mod ledger;
 pub mod load;
 pub mod object;

@@ -94,6 +94,12 @@ pub struct Rejects {
     bytes_max: usize,
     sample: Vec<RejectSample>,
     server_code: Option<String>,
+    /// Bytes of `data` that belong to no row.
+    head_len: usize,
+    /// The byte of the object from which on these are.
+    part: u64,
+    /// Parts of the same object that are written.
+    written: Vec<String>,
 }
 
 impl Rejects {
@@ -107,7 +113,33 @@ impl Rejects {
             bytes_max,
             sample: Vec::new(),
             server_code: None,
+            head_len: 0,
+            part: 0,
+            written: Vec::new(),
         }
+    }
+
+    /// Those of an object that is read on from byte `part`, after `count` bad rows that are written.
+    #[must_use]
+    pub fn resumed(mut self, part: u64, count: u64, written: Vec<String>) -> Self {
+        self.part = part;
+        self.count = count;
+        self.written = written;
+        self
+    }
+
+    /// Makes room for those from byte `part` on; the ones before were written to `address`.
+    pub fn start_part(&mut self, part: u64, address: Option<String>) {
+        self.written.extend(address);
+        self.data.truncate(self.head_len);
+        self.errors.clear();
+        self.kept.clear();
+        self.part = part;
+    }
+
+    /// The reject objects of parts that are written.
+    pub fn written(&self) -> &[String] {
+        &self.written
     }
 
     /// Keeps the lines before the data, so that the reject object is read as the object was: as many empty ones
@@ -117,6 +149,7 @@ impl Rejects {
             self.data.push(b'\n');
         }
         self.push_line(header);
+        self.head_len = self.data.len();
     }
 
     /// Keeps a bad row.
@@ -210,10 +243,13 @@ impl Rejects {
         object: &ObjectRef,
         version: &ObjectVersion,
     ) -> Result<Option<String>> {
-        if self.count == 0 {
+        if self.kept.is_empty() {
             return Ok(None);
         }
-        let stem = stem(object, version);
+        let mut stem = stem(object, version);
+        if self.part > 0 {
+            stem.push_str(&format!(".from-{}", self.part));
+        }
         let (data, errors) = self.in_order();
         match place {
             Place::S3 { bucket, prefix } => {

@@ -106,6 +106,15 @@ pub struct RejectSample {
     pub reason: String,
 }
 
+/// Where a load that was handed on goes on.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Resume {
+    /// Byte of the object, from 0.
+    pub offset: u64,
+    /// Rows before it.
+    pub record: u64,
+}
+
 /// What became of one object.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -155,6 +164,9 @@ pub struct Report {
     pub rejects: Option<String>,
     /// The first bad rows.
     pub reject_sample: Vec<RejectSample>,
+    /// Where the next invocation goes on, of a load that is `continued`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Resume>,
     /// Things worth telling that are no errors.
     pub warnings: Vec<String>,
     /// What went wrong.
@@ -191,6 +203,7 @@ impl Report {
             phases: Phases::default(),
             rejects: None,
             reject_sample: Vec::new(),
+            resume: None,
             warnings: Vec::new(),
             error: None,
             is_partial: false,

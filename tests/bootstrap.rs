@@ -2,6 +2,10 @@
 
 #[path = "bootstrap/answers.rs"]
 mod answers;
+#[path = "bootstrap/chain.rs"]
+mod chain;
+#[path = "bootstrap/continued.rs"]
+mod continued;
 #[path = "bootstrap/deadline.rs"]
 mod deadline;
 #[path = "bootstrap/http.rs"]

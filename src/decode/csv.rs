@@ -129,6 +129,17 @@ impl CsvDecoder {
         }
     }
 
+    /// The same for the rest of an object whose records before `position` are done with.
+    pub fn resumed(dialect: Dialect, record_bytes_max: usize, position: Position) -> Self {
+        let skip_lines = if position.byte == 0 { dialect.skip_lines } else { 0 };
+        Self { skip_lines, position, ..Self::new(dialect, record_bytes_max) }
+    }
+
+    /// Where the record that was not yet answered begins.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
     /// Gives the next chunk. It is due at the start and after [`Step::NeedInput`]; earlier it is right too, but
     /// copies what is left of the chunk before.
     pub fn push(&mut self, chunk: Bytes) {

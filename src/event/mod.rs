@@ -11,7 +11,10 @@ use serde_json::Value;
 use crate::error::{Error, Result, nearest};
 use crate::object::{ObjectRef, Request};
 
+mod handed_on;
 mod s3;
+
+pub use handed_on::continuation;
 
 /// How deep envelopes may stand inside each other (S3 in SNS in SQS is 3).
 const NESTING_MAX: usize = 4;
@@ -25,6 +28,8 @@ pub enum Door {
     Sqs,
     /// A person, a script or a state machine.
     Manual,
+    /// An earlier invocation, which did not get to the object's end.
+    Continuation,
 }
 
 impl Door {
@@ -34,6 +39,7 @@ impl Door {
             Self::S3 => "s3",
             Self::Sqs => "sqs",
             Self::Manual => "manual",
+            Self::Continuation => "continuation",
         }
     }
 }
@@ -125,6 +131,11 @@ fn objects(payload: &Value, depth: usize) -> Result<(Door, Batch)> {
     }
     if let Some(address) = payload.get("s3").and_then(Value::as_str) {
         return manual(payload, address);
+    }
+    if let Some(handed_on) = payload.get("continue") {
+        known_members(payload, &["continue"])?;
+        let batch = Batch { requests: vec![handed_on::request(handed_on)?], ..Batch::default() };
+        return Ok((Door::Continuation, batch));
     }
     if let Some(request) = payload.get("reprocess") {
         // `force` beside it instead of inside would do nothing, in silence.

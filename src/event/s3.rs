@@ -59,6 +59,7 @@ fn one(record: &Value, batch: &mut Batch) -> Result<()> {
         is_manual: false,
         force: false,
         dry_run: false,
+        continuation: None,
     });
     Ok(())
 }

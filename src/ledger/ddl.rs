@@ -10,7 +10,7 @@ const LEDGER_COLUMNS: &str = "bucket text NOT NULL, object_key text NOT NULL, ve
      duplicate_count int8, byte_count int8, write_path text, atomic bool, plan_hash text, request_id text, load_id text, \
      event_time timestamptz, started_at timestamptz, finished_at timestamptz, duration_ms int8, lag_ms int8, \
      phases text, rejects text, error_class text, error_code text, error_message text, hint text, \
-     next_offset int8, next_record int8, \
+     next_offset int8, next_record int8, resume text, \
      PRIMARY KEY (bucket, object_key, version, table_name, attempt)";
 
 /// Creates both tables, where they are missing.

@@ -39,6 +39,12 @@ pub struct Entry {
     pub duplicate_count: Option<i64>,
     pub byte_count: Option<i64>,
     pub write_path: Option<String>,
+    pub atomic: Option<bool>,
+    pub request_id: Option<String>,
+    pub next_offset: Option<i64>,
+    pub next_record: Option<i64>,
+    pub phases: Option<String>,
+    pub event_time: Option<String>,
     pub started_at: Option<String>,
     pub finished_at: Option<String>,
     pub duration_ms: Option<i64>,
@@ -57,10 +63,12 @@ pub async fn history(ledger: &Ledger, session: &mut Session, filter: &Filter) ->
     };
     let sql = format!(
         "SELECT bucket, object_key, version, table_name, attempt, sequencer, status, reason, row_count, inserted_count, \
-         updated_count, unchanged_count, reject_count, duplicate_count, byte_count, write_path, {}, {}, duration_ms, \
+         updated_count, unchanged_count, reject_count, duplicate_count, byte_count, write_path, atomic, request_id, next_offset, next_record, phases, \
+         {}, {}, {}, duration_ms, \
          lag_ms, rejects, error_class, error_code, error_message, hint FROM {} AS line \
          WHERE ($1 IS NULL OR status = $1) AND ($2 IS NULL OR left(object_key, length($2)) = $2) \
          AND ($3 IS NULL OR table_name = $3) ORDER BY line.finished_at DESC, attempt DESC LIMIT $4",
+        instant("event_time"),
         instant("started_at"),
         instant("finished_at"),
         ledger.ledger.quoted()
@@ -91,6 +99,12 @@ pub async fn history(ledger: &Ledger, session: &mut Session, filter: &Filter) ->
             duplicate_count: row.get("duplicate_count"),
             byte_count: row.get("byte_count"),
             write_path: row.get("write_path"),
+            atomic: row.get("atomic"),
+            request_id: row.get("request_id"),
+            next_offset: row.get("next_offset"),
+            next_record: row.get("next_record"),
+            phases: row.get("phases"),
+            event_time: row.get("event_time"),
             started_at: row.get("started_at"),
             finished_at: row.get("finished_at"),
             duration_ms: row.get("duration_ms"),

@@ -116,12 +116,14 @@ impl Ledger {
                 self.raise_leased(session, request, table, &request.version, &lease).await?;
                 return Ok(Claim::AlreadyLoaded { must_raise: false });
             }
-            return Ok(Claim::Fresh(Held {
+            let resume = self.resume_point(session, request, table, plan_hash, owner).await?;
+            return Ok(Claim::Fresh(Box::new(Held {
+                resume,
                 read_ms: found.get("last_modified_ms"),
                 read_etag: found.get("etag"),
                 is_ordered: request.sequencer.is_some() && found.get::<_, bool>("is_sequenced"),
                 lease: Some(lease),
-            }));
+            })));
         }
         Err(busy())
     }
@@ -391,7 +393,7 @@ fn padded(sequencer: &str) -> String {
     format!("{sequencer:0<SEQUENCER_DIGITS$}")
 }
 
-fn busy() -> Error {
+pub(super) fn busy() -> Error {
     Error::transient("claim the object: another load of it is at work")
         .with_code("Busy")
         // It was waited for: whoever delivers the object has more time than we have.

@@ -18,11 +18,13 @@ mod ddl;
 mod history;
 mod lease;
 mod record;
+mod resume;
 
 pub use ddl::{grants, statements};
 pub use history::{Entry, Filter, history};
 pub use lease::{LEASED_STATEMENT_MS, Lease};
 pub use record::Line;
+pub use resume::{ResumePoint, Totals};
 
 /// Before a verdict that is repeated; in the ledger it stands once, however often that was.
 const REPEATED: &str = "failed before, under the same settings: ";
@@ -54,7 +56,7 @@ impl Ledger {
 #[derive(Debug)]
 pub enum Claim {
     /// Nobody has loaded this version, nor a newer one: go on.
-    Fresh(Held),
+    Fresh(Box<Held>),
     /// This version has been loaded.
     AlreadyLoaded {
         /// It had been loaded without its sequencer, which the fence must learn.
@@ -77,11 +79,24 @@ pub struct Claimant<'a> {
     pub wait: Duration,
 }
 
+/// How far a load has come, for the fence.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach<'a> {
+    /// What was read.
+    pub read: &'a ObjectVersion,
+    /// All of it, and not only a part, after which older versions are kept out and this one is not done.
+    pub is_whole: bool,
+    /// In whose name.
+    pub owner: &'a str,
+}
+
 /// A fence row that is ours until the transaction, or the lease, ends.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     /// On Hologres.
     pub lease: Option<Lease>,
+    /// Where an earlier attempt left off.
+    pub resume: Option<ResumePoint>,
     /// `Last-Modified` of what was read last.
     read_ms: Option<i64>,
     read_etag: Option<String>,
@@ -123,19 +138,43 @@ impl Ledger {
             read_etag: row.get("etag"),
             is_ordered: request.sequencer.is_some() && row.get::<_, bool>("is_sequenced"),
             lease: None,
+            resume: None,
         };
-        if request.force {
-            return Ok(Claim::Fresh(held));
-        }
-        if let Some(decided) = decide(&row, request) {
+        if !request.force
+            && let Some(decided) = decide(&row, request)
+        {
             return Ok(decided);
         }
-        if !request.is_manual
+        if !request.force
+            && !request.is_manual
             && let Some(error) = self.failed_before(session, request, table, plan_hash).await?
         {
             return Ok(Claim::Failed(error));
         }
-        Ok(Claim::Fresh(held))
+        let resume = self.resume_point(session, request, table, plan_hash, claimant.owner).await?;
+        Ok(Claim::Fresh(Box::new(Held { resume, ..held })))
+    }
+
+    /// Takes the lock again after a part was committed; false when a newer version got there meanwhile.
+    ///
+    /// # Errors
+    /// `Transient` when another load of the same version goes on from here.
+    pub async fn reclaim(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &TableName,
+        owner: &str,
+    ) -> Result<bool> {
+        let row = self.lock(session, request, table).await?;
+        if row.get::<_, Option<&str>>("owner") == Some(owner) {
+            return Ok(true);
+        }
+        let fence: Option<&str> = row.get("sequencer");
+        if fence.zip(request.sequencer.as_ref()).is_some_and(|(fence, own)| own.as_str() < fence) {
+            return Ok(false);
+        }
+        Err(lease::busy())
     }
 
     async fn lock(&self, session: &mut Session, request: &Request, table: &TableName) -> Result<Row> {
@@ -143,7 +182,7 @@ impl Ledger {
         let sql = format!(
             "INSERT INTO {} AS held (bucket, object_key, table_name, claimed_at) VALUES ($1, $2, $3, now()) \
              ON CONFLICT (bucket, object_key, table_name) DO UPDATE SET claimed_at = excluded.claimed_at \
-             RETURNING sequencer, version_id, etag, last_modified_ms, is_sequenced, loaded_at IS NOT NULL AS is_loaded",
+             RETURNING sequencer, version_id, etag, last_modified_ms, is_sequenced, owner, loaded_at IS NOT NULL AS is_loaded",
             self.fence.quoted()
         );
         let values: [Parameter<'_>; 3] =
@@ -177,12 +216,7 @@ impl Ledger {
              ORDER BY attempt DESC LIMIT 1",
             self.ledger.quoted()
         );
-        let values: [Parameter<'_>; 4] = [
-            (&request.object.bucket, Type::TEXT),
-            (&request.object.key, Type::TEXT),
-            (&version, Type::TEXT),
-            (&name, Type::TEXT),
-        ];
+        let values = place(request, &version, &name);
         let rows = session.query(&sql, &values, "look up earlier attempts").await?;
         let Some(row) = rows.first() else { return Ok(None) };
         if row.get::<_, String>("status") != Status::Failed.name()
@@ -210,9 +244,10 @@ impl Ledger {
         session: &mut Session,
         request: &Request,
         table: &TableName,
-        read: &ObjectVersion,
+        reach: Reach<'_>,
         lease: Option<&Lease>,
     ) -> Result<bool> {
+        let Reach { read, is_whole, owner } = reach;
         if let Some(lease) = lease {
             return self.raise_leased(session, request, table, read, lease).await;
         }
@@ -221,12 +256,12 @@ impl Ledger {
         let is_sequenced = sequencer.is_some();
         let sql = format!(
             "UPDATE {} SET sequencer = greatest(sequencer, $4 COLLATE \"C\"), version_id = coalesce($5, version_id), etag = $6, \
-             last_modified_ms = coalesce($7, last_modified_ms), is_sequenced = $8, loaded_at = now() \
+             last_modified_ms = coalesce($7, last_modified_ms), is_sequenced = $8, loaded_at = CASE WHEN $10 THEN now() END, owner = $11 \
              WHERE bucket = $1 AND object_key = $2 AND table_name = $3 \
              AND ($9 OR $4 IS NULL OR sequencer IS NULL OR sequencer <= $4 COLLATE \"C\") RETURNING true",
             self.fence.quoted()
         );
-        let values: [Parameter<'_>; 9] = [
+        let values: [Parameter<'_>; 11] = [
             (&request.object.bucket, Type::TEXT),
             (&request.object.key, Type::TEXT),
             (&name, Type::TEXT),
@@ -236,6 +271,8 @@ impl Ledger {
             (&read.last_modified_ms, Type::INT8),
             (&is_sequenced, Type::BOOL),
             (&request.force, Type::BOOL),
+            (&is_whole, Type::BOOL),
+            (&owner, Type::TEXT),
         ];
         Ok(!session.query(&sql, &values, "raise the fence").await?.is_empty())
     }
@@ -283,6 +320,12 @@ impl Ledger {
 
 /// Compares a request with what the fence remembers.
 fn decide(row: &Row, request: &Request) -> Option<Claim> {
+    let fence = row.get::<_, Option<String>>("sequencer");
+    if let (Some(fence), Some(own)) = (&fence, &request.sequencer)
+        && own.as_str() < fence.as_str()
+    {
+        return Some(Claim::Superseded("a newer version has been loaded".to_owned()));
+    }
     if !row.get::<_, bool>("is_loaded") {
         return None;
     }
@@ -294,11 +337,7 @@ fn decide(row: &Row, request: &Request) -> Option<Claim> {
         && (version_id == request.version.version_id
             || version_id.is_none()
             || request.version.version_id.is_none());
-    let fence = row.get::<_, Option<String>>("sequencer");
     match (&fence, &request.sequencer) {
-        (Some(fence), Some(own)) if own.as_str() < fence.as_str() => {
-            Some(Claim::Superseded("a newer version has been loaded".to_owned()))
-        }
         (Some(fence), Some(own)) if own.as_str() == fence.as_str() => {
             if is_same_content || request.version.etag.is_none() || etag.is_none() {
                 return Some(Claim::AlreadyLoaded { must_raise: false });
@@ -317,4 +356,10 @@ fn decide(row: &Row, request: &Request) -> Option<Claim> {
                 .then(|| Claim::Superseded("a version that was modified later has been loaded".to_owned()))
         }
     }
+}
+
+/// Bucket, key, version and table: what names a version in the ledger.
+fn place<'v>(request: &'v Request, version: &'v &str, table: &'v String) -> [Parameter<'v>; 4] {
+    let object = &request.object;
+    [(&object.bucket, Type::TEXT), (&object.key, Type::TEXT), (version, Type::TEXT), (table, Type::TEXT)]
 }

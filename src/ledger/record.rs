@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::{ATTEMPT_TRIES_MAX, Ledger};
+use super::{ATTEMPT_TRIES_MAX, Ledger, ResumePoint};
 use crate::database::{Parameter, Session, Type};
 use crate::error::{Error, Result};
 use crate::object::ObjectVersion;
@@ -28,14 +28,20 @@ pub struct Line<'a> {
     pub event_time_ms: Option<i64>,
     /// When this load began.
     pub started_ms: i64,
+    /// Where the next attempt can go on.
+    pub resume: Option<&'a ResumePoint>,
 }
 
 /// The columns of a line but the first four, which name the load, the attempt and the time it ended.
 const COLUMNS: &str = "version_id, etag, sequencer, status, reason, row_count, inserted_count, updated_count, unchanged_count, \
      reject_count, duplicate_count, byte_count, write_path, atomic, plan_hash, request_id, load_id, event_time, started_at, \
-     duration_ms, lag_ms, phases, rejects, error_class, error_code, error_message, hint";
-const COLUMN_COUNT: usize = 27;
+     duration_ms, lag_ms, phases, rejects, error_class, error_code, error_message, hint, \
+     next_offset, next_record, resume";
+const COLUMN_COUNT: usize = 30;
+/// Where `load_id` stands among them.
+const LOAD_ID_AT: usize = 16;
 const NAME_COLUMNS: &str = "bucket, object_key, version, table_name";
+const NAMED: &str = "bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4";
 
 /// The values of a line, in the types they are bound as.
 struct Values<'a> {
@@ -51,6 +57,9 @@ struct Values<'a> {
     code: Option<&'a str>,
     message: Option<&'a str>,
     hint: Option<&'a str>,
+    next_offset: Option<i64>,
+    next_record: Option<i64>,
+    resume: Option<String>,
 }
 
 impl<'a> Values<'a> {
@@ -79,6 +88,9 @@ impl<'a> Values<'a> {
             code: error.and_then(|error| error.code.as_deref()),
             message: error.map(|error| error.message.as_str()),
             hint: error.and_then(|error| error.hint.as_deref()),
+            next_offset: line.resume.map(|point| number(point.offset)),
+            next_record: line.resume.map(|point| number(point.record)),
+            resume: line.resume.and_then(|point| serde_json::to_string(point).ok()),
         }
     }
 
@@ -122,12 +134,16 @@ impl<'a> Values<'a> {
             (&self.code, Type::TEXT),
             (&self.message, Type::TEXT),
             (&self.hint, Type::TEXT),
+            (&self.next_offset, Type::INT8),
+            (&self.next_record, Type::INT8),
+            (&self.resume, Type::TEXT),
         ]
     }
 }
 
 impl Ledger {
-    /// Adds a line to the history, under the next number of attempt.
+    /// Writes the load's line: a new one under the next number of attempt, or the one that it has while it is at work.
+    /// A line that says how the load ended stays as it is: what comes after it had lost the answer to its commit.
     pub async fn record(&self, session: &mut Session, line: &Line<'_>) -> Result<()> {
         let values = Values::new(line);
         for _ in 0..ATTEMPT_TRIES_MAX {
@@ -136,6 +152,7 @@ impl Ledger {
             } else {
                 let all: Vec<Parameter<'_>> = values.name().into_iter().chain(values.rest(line)).collect();
                 !session.query(&self.record_sql(), &all, "write the ledger").await?.is_empty()
+                    || self.is_recorded(session, line, &values).await?
             };
             if is_written {
                 return Ok(());
@@ -145,48 +162,69 @@ impl Ledger {
     }
 
     fn record_sql(&self) -> String {
+        let ledger = self.ledger.quoted();
+        let load_id = 5 + LOAD_ID_AT;
         format!(
-            "INSERT INTO {ledger} ({NAME_COLUMNS}, attempt, {COLUMNS}, finished_at) SELECT $1, $2, $3, $4, \
-             coalesce((SELECT max(attempt) FROM {ledger} WHERE bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4), 0) + 1, \
-             {}, clock_timestamp() ON CONFLICT DO NOTHING RETURNING true",
+            "INSERT INTO {ledger} AS held ({NAME_COLUMNS}, attempt, {COLUMNS}, finished_at) SELECT $1, $2, $3, $4, \
+             coalesce((SELECT max(attempt) FROM {ledger} WHERE {NAMED} AND load_id = ${load_id}), \
+             (SELECT max(attempt) FROM {ledger} WHERE {NAMED}) + 1, 1), {}, clock_timestamp() \
+             ON CONFLICT ({NAME_COLUMNS}, attempt) DO UPDATE SET {} \
+             WHERE held.load_id = excluded.load_id AND held.status = 'running' RETURNING true",
             places(5, COLUMN_COUNT),
-            ledger = self.ledger.quoted()
+            assignments(),
         )
+    }
+
+    async fn is_recorded(&self, session: &mut Session, line: &Line<'_>, values: &Values<'_>) -> Result<bool> {
+        let sql = format!(
+            "SELECT true FROM {} WHERE {NAMED} AND load_id = $5 AND status <> 'running'",
+            self.ledger.quoted()
+        );
+        let mut asked: Vec<Parameter<'_>> = values.name().into_iter().collect();
+        asked.push((&line.load_id, Type::TEXT));
+        Ok(!session.query(&sql, &asked, "look for the line of the ledger").await?.is_empty())
     }
 
     /// On Hologres: values alone, as a Fixed Plan wants them, and whether the line is ours is read back.
     async fn record_next(&self, session: &mut Session, line: &Line<'_>, values: &Values<'_>) -> Result<bool> {
         const ACTION: &str = "write the ledger";
-        let named = "bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4";
         let ledger = self.ledger.quoted();
         let last_sql = format!(
-            "SELECT max(attempt), max(CASE WHEN load_id = $5 THEN attempt END) FROM {ledger} WHERE {named}"
+            "SELECT max(attempt), max(CASE WHEN load_id = $5 THEN attempt END), \
+             max(CASE WHEN load_id = $5 AND status <> 'running' THEN attempt END) FROM {ledger} WHERE {NAMED}"
         );
         let mut asked: Vec<Parameter<'_>> = values.name().into_iter().collect();
         asked.push((&line.load_id, Type::TEXT));
         let rows = session.query(&last_sql, &asked, ACTION).await?;
         let number = |at: usize| rows.first().and_then(|row| row.get::<_, Option<i32>>(at));
-        if number(1).is_some() {
+        if number(2).is_some() {
             // The connection had broken before this was known.
             return Ok(true);
         }
-        let attempt = number(0).unwrap_or(0) + 1;
+        let attempt = number(1).unwrap_or_else(|| number(0).unwrap_or(0) + 1);
         let finished_at = session.server_now();
         let mut all: Vec<Parameter<'_>> = values.name().into_iter().collect();
         all.push((&attempt, Type::INT4));
         all.extend(values.rest(line));
         all.push((&finished_at, Type::TIMESTAMPTZ));
         let insert = format!(
-            "INSERT INTO {ledger} ({NAME_COLUMNS}, attempt, {COLUMNS}, finished_at) VALUES ({}) \
-             ON CONFLICT ({NAME_COLUMNS}, attempt) DO NOTHING",
-            places(1, COLUMN_COUNT + 6)
+            "INSERT INTO {ledger} AS held ({NAME_COLUMNS}, attempt, {COLUMNS}, finished_at) VALUES ({}) \
+             ON CONFLICT ({NAME_COLUMNS}, attempt) DO UPDATE SET {} WHERE held.load_id = excluded.load_id",
+            places(1, COLUMN_COUNT + 6),
+            assignments(),
         );
-        let look = format!("SELECT load_id FROM {ledger} WHERE {named} AND attempt = $5");
+        let look = format!("SELECT load_id FROM {ledger} WHERE {NAMED} AND attempt = $5");
         let mut mine: Vec<Parameter<'_>> = values.name().into_iter().collect();
         mine.push((&attempt, Type::INT4));
         let rows = session.query_after((&insert, &all), (&look, &mine), ACTION).await?;
         Ok(rows.first().is_some_and(|row| row.get::<_, Option<&str>>("load_id") == Some(line.load_id)))
     }
+}
+
+/// What a line that is written again sets.
+fn assignments() -> String {
+    let columns = COLUMNS.split(", ").chain(["finished_at"]).map(str::trim);
+    columns.map(|column| format!("{column} = excluded.{column}")).collect::<Vec<_>>().join(", ")
 }
 
 /// `$3, $4, $5`

@@ -26,6 +26,7 @@ impl HistoryLine<'_> {
             load_id: &self.trace.owner,
             event_time_ms: self.request.event_time_ms,
             started_ms: self.trace.started_ms,
+            resume: self.trace.resume.as_ref(),
         };
         let writing = async {
             let mut tried = 0;

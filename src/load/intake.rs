@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 
-use crate::database::Dialect;
-use crate::decode::csv::CsvDecoder;
+use crate::database;
+use crate::decode::csv::{CsvDecoder, Dialect};
 use crate::decode::{Malformation, Position, Record, Step};
 use crate::error::{Error, Result};
+use crate::ledger::ResumePoint;
 use crate::plan::{First, Layout, Limits, Metadata, PERCENT_FROM_ROWS, Plan};
 use crate::reject::{Reject, Rejects};
 use crate::row::{Encoder, Extra, Moments, Reason, Refusal, Rules, Slot};
@@ -30,6 +31,19 @@ pub(super) struct Intake<'a> {
     encoder: Option<(Encoder, Layout)>,
     pub(super) rejects: Rejects,
     pub(super) row_count: u64,
+    /// The header's text, for whoever reads on from the middle.
+    header: Option<String>,
+    cut_before: u64,
+}
+
+/// A place between two records, and what was met before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    pub(super) position: Position,
+    pub(super) record: u64,
+    /// Bad rows, those that the server refused in this invocation included.
+    pub(super) reject_count: u64,
+    pub(super) cut_count: u64,
 }
 
 impl<'a> Intake<'a> {
@@ -37,7 +51,7 @@ impl<'a> Intake<'a> {
         plan: &'a Plan,
         zone: &jiff::tz::TimeZone,
         limits: Limits,
-        dialect: Dialect,
+        dialect: database::Dialect,
         facts: Facts,
     ) -> Self {
         // Hologres keeps moments in milliseconds (help, "Data types").
@@ -55,7 +69,58 @@ impl<'a> Intake<'a> {
             encoder: None,
             rejects: Rejects::new(limits.reject_bytes_max),
             row_count: 0,
+            header: None,
+            cut_before: 0,
         }
+    }
+
+    /// The same for the rest of the object.
+    ///
+    /// # Errors
+    /// `Bug` for a header that was one before and is none now.
+    pub(super) fn resumed(mut self, point: &ResumePoint) -> Result<Self> {
+        let dialect = self.plan.route.dialect;
+        let position = Position { line: point.line, byte: point.offset };
+        self.decoder = CsvDecoder::resumed(dialect, self.limits.record_bytes_max, position);
+        self.row_count = point.record;
+        self.cut_before = point.totals.cut;
+        self.header.clone_from(&point.header);
+        self.rejects = self.rejects.resumed(point.offset, point.totals.rejects, point.rejects.clone());
+        let lost = || Error::bug("go on with the object: its header is not what it was");
+        let layout = match &point.header {
+            None => self.plan.by_position(point.field_count)?.ok_or_else(lost)?,
+            Some(header) => {
+                let mut decoder =
+                    CsvDecoder::new(Dialect { skip_lines: 0, ..dialect }, self.limits.record_bytes_max);
+                decoder.push(Bytes::copy_from_slice(header.as_bytes()));
+                decoder.finish();
+                let Step::Record(record) = decoder.step()? else { return Err(lost()) };
+                self.plan.by_header(&record)?
+            }
+        };
+        let header = point.header.as_deref().unwrap_or_default();
+        self.rejects.set_header(dialect.skip_lines, header.as_bytes());
+        let encoder = encoder(self.plan, &layout, &self.rules, &self.facts);
+        self.encoder = Some((encoder, layout));
+        Ok(self)
+    }
+
+    /// Where the next record begins.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            position: self.decoder.position(),
+            record: self.row_count,
+            reject_count: self.rejects.count(),
+            cut_count: self.cut_count(),
+        }
+    }
+
+    pub(super) fn header(&self) -> Option<&str> {
+        self.header.as_deref()
+    }
+
+    fn cut_count(&self) -> u64 {
+        self.cut_before + self.encoder.as_ref().map_or(0, |(encoder, _)| encoder.cut_count())
     }
 
     pub(super) fn push(&mut self, chunk: Bytes) {
@@ -91,6 +156,9 @@ impl<'a> Intake<'a> {
                         let opened =
                             Opened::by(self.plan, &record, &self.rules, &self.facts, &mut self.rejects)?;
                         let (encoder, layout) = self.encoder.insert(opened.encoder_and_layout);
+                        if !opened.is_data {
+                            self.header = std::str::from_utf8(record.raw).ok().map(str::to_owned);
+                        }
                         if opened.is_data {
                             self.row_count += 1;
                             Row { encoder, layout, record }.take(self.plan, batch, &mut self.rejects)?;
@@ -128,7 +196,7 @@ impl<'a> Intake<'a> {
 
     /// What was not kept of values that were, if anything.
     pub(super) fn warning(&self) -> Option<String> {
-        let cut_count = self.encoder.as_ref().map_or(0, |(encoder, _)| encoder.cut_count());
+        let cut_count = self.cut_count();
         (cut_count > 0).then(|| {
             format!(
                 "{cut_count} values of `timestamptz` columns had digits below the millisecond, which Hologres does not keep: they were cut"
@@ -205,18 +273,7 @@ impl Opened {
             First::Header(layout) => (layout, false),
             First::Data(layout) => (layout, true),
         };
-        let slots = layout.slots.iter().enumerate().filter_map(|(at, slot)| {
-            let column = plan.table.columns.get(slot.column)?;
-            Some(Slot {
-                kind: column.kind,
-                // Without a value there is no telling which row is newer.
-                not_null: column.not_null || layout.newer_slot == Some(at),
-                field: slot.field,
-                is_key: at < layout.key_count,
-            })
-        });
-        let extras = layout.filled.iter().map(|metadata| facts.fill(*metadata)).collect();
-        let encoder = Encoder::new(rules.clone(), slots.collect(), layout.field_count).with_extras(extras);
+        let encoder = encoder(plan, &layout, rules, facts);
         let is_decided = plan.route.header == crate::plan::HeaderRule::Absent;
         if is_data && !is_decided && !encoder.types_cleanly(record) {
             return Err(plan.neither(record));
@@ -225,6 +282,21 @@ impl Opened {
         rejects.set_header(skipped, if is_data { b"" } else { record.raw });
         Ok(Self { encoder_and_layout: (encoder, layout), is_data })
     }
+}
+
+fn encoder(plan: &Plan, layout: &Layout, rules: &Rules, facts: &Facts) -> Encoder {
+    let slots = layout.slots.iter().enumerate().filter_map(|(at, slot)| {
+        let column = plan.table.columns.get(slot.column)?;
+        Some(Slot {
+            kind: column.kind,
+            // Without a value there is no telling which row is newer.
+            not_null: column.not_null || layout.newer_slot == Some(at),
+            field: slot.field,
+            is_key: at < layout.key_count,
+        })
+    });
+    let extras = layout.filled.iter().map(|metadata| facts.fill(*metadata)).collect();
+    Encoder::new(rules.clone(), slots.collect(), layout.field_count).with_extras(extras)
 }
 
 struct Row<'r> {

@@ -10,6 +10,11 @@ const STATEMENT_TIMEOUT_MS: u64 = 8 * 3_600_000;
 const EXIT_MARGIN_MIN_MS: u64 = 300;
 /// See above.
 const EXIT_MARGIN_MAX_MS: u64 = 5_000;
+/// A load that another invocation can go on with stops this long before the end, a sixth of the time it was given: for
+/// the batch at hand, the rejects, the ledger, and for handing itself on.
+const HAND_ON_MIN_MS: u64 = 700;
+/// See above.
+const HAND_ON_MAX_MS: u64 = 30_000;
 /// Kept back of that for the answer alone.
 const ANSWER_MARGIN_MS: u64 = 100;
 
@@ -20,6 +25,8 @@ pub struct Invocation<'a> {
     pub deadline: Option<Instant>,
     /// Its id, for the ledger.
     pub request_id: Option<&'a str>,
+    /// The function, to be invoked again by a load that does not fit into this invocation.
+    pub function_arn: Option<&'a str>,
     /// Called with bytes read and rows seen, now and then.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Send + Sync)>,
 }
@@ -31,6 +38,15 @@ impl Invocation<'_> {
         let margin = (left / 20)
             .clamp(Duration::from_millis(EXIT_MARGIN_MIN_MS), Duration::from_millis(EXIT_MARGIN_MAX_MS));
         Some(left.saturating_sub(margin))
+    }
+
+    /// When a load that begins now stops, if it can go on in another invocation.
+    pub(super) fn hand_on_at(&self) -> Option<Instant> {
+        let deadline = self.deadline?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let kept =
+            (left / 6).clamp(Duration::from_millis(HAND_ON_MIN_MS), Duration::from_millis(HAND_ON_MAX_MS));
+        Some(deadline.checked_sub(kept).unwrap_or(deadline))
     }
 
     /// For each of the two steps of closing a connection: a fifth of the time that is really left.

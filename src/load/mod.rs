@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
-use crate::ledger::{Claim, Claimant, LEASED_STATEMENT_MS, Lease, Line};
+use crate::ledger::{Claim, Claimant, LEASED_STATEMENT_MS, Lease, Line, Reach, ResumePoint};
 use crate::object::body::{ObjectBody, current_version};
 use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET};
 use crate::plan::{Destination, Plan, Route};
@@ -23,16 +23,19 @@ use crate::report::{Report, Status};
 use crate::table::TableName;
 
 mod fence;
+mod fit;
+mod handover;
 mod history;
 mod intake;
 mod invocation;
 mod stream;
 
 use fence::Fence;
+use handover::{hand_on, name_parts};
 use history::HistoryLine;
 use intake::Facts;
 pub use invocation::Invocation;
-use stream::{Flow, Stream};
+use stream::{Course, Flow, Stream, show};
 
 /// How long a claim waits for another load of the same object; small objects are done by then.
 const CLAIM_WAIT_MS: u64 = 5_000;
@@ -53,7 +56,8 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
     report.warnings.clone_from(&context.warnings);
     let owner = owner(invocation, started_at);
     let started_ms = started_at.as_millisecond();
-    let mut trace = Trace { version: request.version.clone(), owner, started_ms, ..Trace::default() };
+    let (version, object) = (request.version.clone(), request.object.clone());
+    let mut trace = Trace { object, version, started_ms, owner, ..Trace::default() };
 
     let mut work = Work { invocation, report: &mut report, trace: &mut trace };
     let loading = attempts(context, &mut work, request).boxed();
@@ -96,6 +100,7 @@ struct Work<'a> {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none follows from another")]
 #[derive(Default)]
 struct Trace {
+    object: ObjectRef,
     version: ObjectVersion,
     started_ms: i64,
     /// In whose name claims are made, and the line of the ledger.
@@ -103,6 +108,8 @@ struct Trace {
     /// A claim that stands until somebody gives it back, and on what.
     lease: Option<(TableName, Lease)>,
     plan_hash: Option<String>,
+    /// As far as the rows are there for good.
+    resume: Option<ResumePoint>,
     is_recorded: bool,
     /// The database refused us; asking again, for the ledger, might lock the account.
     is_shut_out: bool,
@@ -138,6 +145,7 @@ async fn attempts(context: &mut Context, work: &mut Work<'_>, request: &Request)
         {
             tracing::warn!(key = other.object.key, "key decode fallback");
             work.report.key.clone_from(&other.object.key);
+            work.trace.object.clone_from(&other.object);
             work.report.reset_counts();
             request = other;
             continue;
@@ -261,11 +269,12 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     match claim {
         Claim::Fresh(held) => {
             work.trace.lease = held.lease.clone().map(|lease| (name.clone(), lease));
-            let fence = Fence::new(ledger, request, name, held);
+            let fence = Fence::new(ledger, request, name, *held);
             transfer(context, work, Some(fence), request, &plan).boxed().await
         }
         Claim::AlreadyLoaded { must_raise } => {
-            if must_raise && ledger.raise(session, request, name, &request.version, None).await? {
+            let reach = Reach { read: &request.version, is_whole: true, owner: &work.trace.owner };
+            if must_raise && ledger.raise(session, request, name, reach, None).await? {
                 session.commit().await?;
             } else {
                 session.rollback().await?;
@@ -327,7 +336,9 @@ async fn transfer(
     plan: &Plan,
 ) -> Result<()> {
     let clock = Instant::now();
-    let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
+    let resume = fence.as_mut().and_then(|fence| fence.held.resume.take());
+    let from = resume.as_ref().map_or(0, |point| point.offset);
+    let body = ObjectBody::open_at(context.aws.as_ref(), &request.object, &request.version, from).await?;
     work.report.phases.open_ms = elapsed_ms(clock);
     note_version(&body, work.report, work.trace);
     work.trace.is_consumed = request.object.bucket == STDIN_BUCKET;
@@ -352,7 +363,18 @@ async fn transfer(
     let limits = context.planner.limits().with_smaller_batches(work.trace.shrunk);
     let mut stream =
         Stream::new(plan, context.planner.zone(), limits, body, dialect, facts(request, work.trace));
-    let streamed = stream.run(context, work.invocation, fence.as_mut(), work.report).await;
+    if let Some(point) = resume {
+        stream = stream.resumed(&point)?;
+        show(&point, work.report);
+        work.report.is_partial = true;
+        work.trace.resume = Some(point);
+    }
+    let Work { invocation, report, trace } = &mut *work;
+    let mut course = Course { invocation, trace, report };
+    let streamed = stream.run(context, &mut course, fence.as_mut()).await;
+    if let (Ok(Flow::Paused(point)), Some(fence)) = (&streamed, &mut fence) {
+        return hand_on(context, work, fence, &mut stream, point.clone()).await;
+    }
     stream.count(work.report);
     if matches!(streamed, Ok(Flow::Overtaken)) {
         work.trace.lease = None;
@@ -369,6 +391,7 @@ async fn transfer(
     if let Some(place) = &context.rejects {
         work.report.rejects =
             stream.rejects().write(place, context.aws.as_ref(), &request.object, &work.trace.version).await?;
+        name_parts(stream.rejects(), work.report);
     }
     // From here on the rows of a copy are there.
     stream.finish(context.standing_session()?).await?;
@@ -401,7 +424,8 @@ async fn commit(
     if let Some(fence) = fence {
         let lease = fence.held.lease.as_ref();
         let (ledger, table) = (&fence.ledger, &plan.table.name);
-        let is_raised = ledger.raise(session, request, table, &work.trace.version, lease).await?;
+        let reach = Reach { read: &work.trace.version, is_whole: true, owner: &work.trace.owner };
+        let is_raised = ledger.raise(session, request, table, reach, lease).await?;
         work.trace.lease = None;
         if !is_raised {
             session.rollback().await?;
@@ -426,6 +450,7 @@ async fn commit(
             load_id: &work.trace.owner,
             event_time_ms: request.event_time_ms,
             started_ms: work.trace.started_ms,
+            resume: None,
         };
         ledger.record(session, &line).await?;
     }

@@ -3,15 +3,17 @@
 use std::time::Instant;
 
 use super::fence::Fence;
-use super::intake::{Facts, Intake, Pause};
-use super::{Invocation, elapsed_ms};
+use super::fit::Fit;
+use super::intake::{Facts, Intake, Mark, Pause};
+use super::{Invocation, Trace, elapsed_ms};
 use crate::context::Context;
 use crate::database::{Dialect, Session};
 use crate::error::{Class, Error, Result};
+use crate::ledger::{ResumePoint, Totals};
 use crate::object::body::ObjectBody;
 use crate::plan::{Layout, Limits, Plan};
 use crate::reject::Rejects;
-use crate::report::Report;
+use crate::report::{Report, Status};
 use crate::settings::{WriteMode, WritePath};
 use crate::sink::{Batch, Bounds, Durability, Outcome, Refusals, Sink, Written};
 
@@ -22,15 +24,54 @@ pub(super) struct Stream<'a> {
     dialect: Dialect,
     sink: Option<Sink>,
     is_at_end: bool,
+    /// Where this load began to read.
+    from: u64,
 }
 
 /// How far the object was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     /// To its end.
     Done,
     /// Until another load had raised the claim.
     Overtaken,
+    /// As far as the time went; another invocation goes on here.
+    Paused(ResumePoint),
+}
+
+/// The batch that is written and the one that is read meanwhile.
+#[derive(Default)]
+struct Pair {
+    full: Batch,
+    next: Batch,
+}
+
+impl Pair {
+    fn turn(&mut self) {
+        self.full.clear();
+        std::mem::swap(&mut self.full, &mut self.next);
+    }
+}
+
+/// What is read while a batch is written.
+enum Reading {
+    /// Nothing: it is the last one, and ends here.
+    Not(Mark),
+    /// The next batch, or what there is of it by then.
+    Until(Option<Instant>),
+}
+
+struct Exchanged {
+    further: Mark,
+    /// Rows that the server refused; neither mark counts them.
+    refused_count: u64,
+}
+
+/// What a load is told, and tells, on its way.
+pub(super) struct Course<'a> {
+    pub(super) invocation: &'a Invocation<'a>,
+    pub(super) trace: &'a mut Trace,
+    pub(super) report: &'a mut Report,
 }
 
 impl<'a> Stream<'a> {
@@ -43,69 +84,214 @@ impl<'a> Stream<'a> {
         facts: Facts,
     ) -> Self {
         let intake = Intake::new(plan, zone, limits, dialect, facts);
-        Self { plan, body, intake, dialect, sink: None, is_at_end: false }
+        Self { plan, body, intake, dialect, sink: None, is_at_end: false, from: 0 }
     }
 
-    /// Reads to the end and writes every batch.
+    /// The same for the rest of an object, whose body is open where that begins.
+    pub(super) fn resumed(mut self, point: &ResumePoint) -> Result<Self> {
+        self.intake = self.intake.resumed(point)?;
+        self.from = point.offset;
+        Ok(self)
+    }
+
+    /// Reads to the end and writes every batch; or as far as the time goes, where another invocation can go on.
     pub(super) async fn run(
         &mut self,
         context: &mut Context,
-        invocation: &Invocation<'_>,
+        course: &mut Course<'_>,
         mut fence: Option<&mut Fence<'_>>,
-        report: &mut Report,
     ) -> Result<Flow> {
-        let mut full = Batch::default();
-        let mut next = Batch::default();
-        let clock = Instant::now();
-        fill(&mut self.body, &mut self.intake, &mut self.is_at_end, &mut full).await?;
-        report.phases.read_ms = elapsed_ms(clock);
+        let mut pair = Pair::default();
+        let mut fit = Fit::new(course.invocation, self.body.version.size);
+        let mut reach = self.begin(&mut pair.full, &fit, course.report).await?;
         let Some(layout) = self.intake.layout().cloned() else {
-            report.warnings.push("the object is empty: there was nothing to load".to_owned());
+            course.report.warnings.push("the object is empty: there was nothing to load".to_owned());
             return Ok(Flow::Done);
         };
+        let way =
+            Way { plan: self.plan, layout: &layout, dialect: self.dialect, invocation: course.invocation };
         let sink = Sink::new(self.plan, &layout, self.dialect, &context.refusals)?;
-        let way = Way { plan: self.plan, layout: &layout, dialect: self.dialect, invocation };
-        way.announce(&sink, context, report).await?;
-        let sink = self.sink.insert(sink);
-        while !full.is_empty() {
+        way.announce(&sink, context, course.report).await?;
+        self.sink = Some(sink);
+        while !pair.full.is_empty() {
+            let can_pause = self.can_pause(fence.is_some());
+            let is_last = can_pause && fit.is_over() && !self.is_at_end;
+            let until = if can_pause { fit.hand_on_at() } else { None };
             let clock = Instant::now();
-            let refused_max = self.intake.rejects_left();
-            let writing = async {
-                let written = way.write(context, sink, &mut full, refused_max, &mut fence, report).await;
-                (written, elapsed_ms(clock))
-            };
-            let reading = async {
-                let filled = fill(&mut self.body, &mut self.intake, &mut self.is_at_end, &mut next).await;
-                (filled, elapsed_ms(clock))
-            };
-            // The write goes first: its statement is on the way before decoding keeps this thread busy.
-            let ((written, write_ms), (filled, read_ms)) = tokio::join!(biased; writing, reading);
-            report.phases.write_ms += write_ms;
-            report.phases.read_ms += read_ms;
-            let Some(written) = written? else { return Ok(Flow::Overtaken) };
-            count(report, &written);
-            for refused in &written.refused {
-                self.intake.refuse(&full, refused)?;
+            let reading = if is_last { Reading::Not(reach) } else { Reading::Until(until) };
+            let exchanged = self.exchange(context, course, &way, &mut fence, &mut pair, reading).await?;
+            let Some(Exchanged { further, refused_count }) = exchanged else { return Ok(Flow::Overtaken) };
+            reach.reject_count += refused_count;
+            fit.wrote(clock.elapsed(), reach.position.byte);
+            if !can_pause {
+                fit.check(self.is_breakable(), fence.is_some())?;
+            } else if is_last && self.is_left(reach) {
+                return Ok(Flow::Paused(self.point(reach, &layout, course.report)));
+            } else if let Some(fence) = fence.as_deref_mut().filter(|fence| fence.is_checkpoint_due())
+                && self.is_left(reach)
+                && !self.save(context, course, fence, self.point(reach, &layout, course.report)).await?
+            {
+                return Ok(Flow::Overtaken);
             }
-            filled?;
-            if let Some(progress) = invocation.progress {
-                progress(self.body.offset(), self.intake.row_count);
+            reach = further;
+            reach.reject_count += refused_count;
+            pair.turn();
+            if pair.full.is_empty() && !self.is_at_end {
+                // The time was over before a row of the next batch had come.
+                if can_pause && fit.is_over() && self.is_left(reach) {
+                    return Ok(Flow::Paused(self.point(reach, &layout, course.report)));
+                }
+                reach = self.fill(&mut pair.full, None).await?;
             }
-            full.clear();
-            std::mem::swap(&mut full, &mut next);
         }
+        self.conclude(context, course.report, fence).await
+    }
+
+    /// The first batch; time counts once it is known what the object's rows are.
+    async fn begin(&mut self, full: &mut Batch, fit: &Fit, report: &mut Report) -> Result<Mark> {
+        let clock = Instant::now();
+        let mut reach = self.fill(full, fit.hand_on_at()).await?;
+        if full.is_empty() && !self.is_at_end {
+            reach = self.fill(full, None).await?;
+        }
+        report.phases.read_ms = elapsed_ms(clock);
+        Ok(reach)
+    }
+
+    /// Writes the full batch and meanwhile reads the next one; none when the claim is lost.
+    async fn exchange(
+        &mut self,
+        context: &mut Context,
+        course: &mut Course<'_>,
+        way: &Way<'_>,
+        fence: &mut Option<&mut Fence<'_>>,
+        pair: &mut Pair,
+        reading: Reading,
+    ) -> Result<Option<Exchanged>> {
+        let clock = Instant::now();
+        let refused_max = self.intake.rejects_left();
+        let Self { body, intake, is_at_end, sink, .. } = self;
+        let sink = sink.as_mut().ok_or_else(|| Error::bug("keep the write path"))?;
+        let Pair { full, next } = pair;
+        let write = async {
+            let written = way.write(context, sink, full, refused_max, fence, course.report).await;
+            (written, elapsed_ms(clock))
+        };
+        let read = async {
+            match reading {
+                Reading::Not(reach) => (Ok(reach), 0),
+                Reading::Until(until) => {
+                    let filled = fill(body, intake, is_at_end, next, until).await;
+                    (filled, elapsed_ms(clock))
+                }
+            }
+        };
+        // The write goes first: its statement is on the way before decoding keeps this thread busy.
+        let ((written, write_ms), (filled, read_ms)) = tokio::join!(biased; write, read);
+        course.report.phases.write_ms += write_ms;
+        course.report.phases.read_ms += read_ms;
+        let Some(written) = written? else { return Ok(None) };
+        count(course.report, &written);
+        for refused in &written.refused {
+            intake.refuse(full, refused)?;
+        }
+        let further = filled?;
+        if let Some(progress) = course.invocation.progress {
+            progress(body.offset(), intake.row_count);
+        }
+        Ok(Some(Exchanged { further, refused_count: written.refused.len() as u64 }))
+    }
+
+    async fn fill(&mut self, batch: &mut Batch, until: Option<Instant>) -> Result<Mark> {
+        fill(&mut self.body, &mut self.intake, &mut self.is_at_end, batch, until).await
+    }
+
+    async fn conclude(
+        &mut self,
+        context: &mut Context,
+        report: &mut Report,
+        fence: Option<&mut Fence<'_>>,
+    ) -> Result<Flow> {
         if self.intake.row_count == 0 {
             report.warnings.push("the object holds a header and no rows".to_owned());
         }
         report.warnings.extend(self.intake.warning());
         self.intake.verdict()?;
-        let holds_connection = sink.holds_connection();
+        let holds_connection = self.sink.as_ref().is_some_and(Sink::holds_connection);
         if let Some(fence) = fence.filter(|fence| holds_connection && fence.is_old())
             && !fence.keep(context, true).await?
         {
             return Ok(Flow::Overtaken);
         }
         Ok(Flow::Done)
+    }
+
+    /// Whether another invocation could go on where this one stops.
+    fn can_pause(&self, is_fenced: bool) -> bool {
+        is_fenced && self.is_breakable() && self.body.is_seekable()
+    }
+
+    fn is_breakable(&self) -> bool {
+        self.sink.as_ref().is_some_and(|sink| !sink.is_atomic())
+    }
+
+    /// Whether there are bytes after the mark.
+    fn is_left(&self, reach: Mark) -> bool {
+        self.body.version.size.is_none_or(|size| reach.position.byte < size)
+    }
+
+    fn point(&self, reach: Mark, layout: &Layout, report: &Report) -> ResumePoint {
+        ResumePoint {
+            offset: reach.position.byte,
+            line: reach.position.line,
+            record: reach.record,
+            header: self.intake.header().map(str::to_owned),
+            field_count: layout.field_count,
+            totals: Totals {
+                inserted: report.inserted_count,
+                updated: report.updated_count,
+                unchanged: report.unchanged_count,
+                rejects: reach.reject_count,
+                duplicates: report.duplicate_count,
+                cut: reach.cut_count,
+            },
+            rejects: self.intake.rejects.written().to_vec(),
+        }
+    }
+
+    /// Bad rows, rows and history as far as `point`, and the load goes on; false when another load has taken over.
+    async fn save(
+        &mut self,
+        context: &mut Context,
+        course: &mut Course<'_>,
+        fence: &mut Fence<'_>,
+        mut point: ResumePoint,
+    ) -> Result<bool> {
+        let trace = &mut *course.trace;
+        self.keep_rejects(context, trace, &mut point).await?;
+        let report = &mut *course.report;
+        show(&point, report);
+        report.reason = Some(format!("at work: everything before byte {} is loaded", point.offset));
+        report.status = Status::Running;
+        let is_ours = fence.checkpoint(context, course.invocation, trace, report, &point).await?;
+        report.reason = None;
+        trace.resume = Some(point);
+        Ok(is_ours)
+    }
+
+    /// Writes the bad rows so far, as a part of their own.
+    pub(super) async fn keep_rejects(
+        &mut self,
+        context: &Context,
+        trace: &Trace,
+        point: &mut ResumePoint,
+    ) -> Result<()> {
+        let Some(place) = &context.rejects else { return Ok(()) };
+        let rejects = &mut self.intake.rejects;
+        let address = rejects.write(place, context.aws.as_ref(), &trace.object, &trace.version).await?;
+        rejects.start_part(point.offset, address);
+        point.rejects = rejects.written().to_vec();
+        Ok(())
     }
 
     /// Makes rows visible that are not yet.
@@ -134,7 +320,7 @@ impl<'a> Stream<'a> {
     ) -> Result<()> {
         let mut batch = Batch::default();
         while !self.is_at_end {
-            fill(&mut self.body, &mut self.intake, &mut self.is_at_end, &mut batch).await?;
+            fill(&mut self.body, &mut self.intake, &mut self.is_at_end, &mut batch, None).await?;
             if let Some(layout) = self.intake.layout() {
                 let sink = Sink::new(self.plan, layout, self.dialect, refusals)?;
                 report.write_path = Some(sink.path().name());
@@ -240,24 +426,48 @@ impl Way<'_> {
     }
 }
 
-/// Reads until the batch is full or the object ends.
+/// Reads until the batch is full, the object ends or the time is over; answers how far that is.
 async fn fill(
     body: &mut ObjectBody,
     intake: &mut Intake<'_>,
     is_at_end: &mut bool,
     batch: &mut Batch,
-) -> Result<()> {
+    until: Option<Instant>,
+) -> Result<Mark> {
     while !*is_at_end {
         match intake.advance(batch)? {
-            Pause::BatchFull => return Ok(()),
+            Pause::BatchFull => break,
             Pause::End => *is_at_end = true,
-            Pause::NeedInput => match body.next().await? {
-                Some(chunk) => intake.push(chunk),
-                None => intake.finish(),
-            },
+            Pause::NeedInput => {
+                let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                let chunk = match left {
+                    None => body.next().await?,
+                    Some(left) if left.is_zero() => break,
+                    Some(left) => match tokio::time::timeout(left, body.next()).await {
+                        Ok(chunk) => chunk?,
+                        Err(_) => break,
+                    },
+                };
+                match chunk {
+                    Some(chunk) => intake.push(chunk),
+                    None => intake.finish(),
+                }
+            }
         }
     }
-    Ok(())
+    Ok(intake.mark())
+}
+
+/// What was counted up to a resume point, into the report.
+pub(super) fn show(point: &ResumePoint, report: &mut Report) {
+    let totals = point.totals;
+    report.row_count = point.record;
+    report.byte_count = point.offset;
+    report.reject_count = totals.rejects;
+    report.inserted_count = totals.inserted;
+    report.updated_count = totals.updated;
+    report.unchanged_count = totals.unchanged;
+    report.duplicate_count = totals.duplicates;
 }
 
 fn count(report: &mut Report, written: &Written) {

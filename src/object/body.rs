@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{ObjectRef, ObjectVersion};
 use crate::aws::{Aws, Body as S3Body, Head, Pin};
@@ -50,8 +50,18 @@ impl ObjectBody {
     /// # Errors
     /// Of S3, by their class; `Input` for a local file that cannot be read.
     pub async fn open(aws: Option<&Aws>, object: &ObjectRef, wanted: &ObjectVersion) -> Result<Self> {
+        Self::open_at(aws, object, wanted, 0).await
+    }
+
+    /// The same from byte `from` on, which must be there.
+    pub async fn open_at(
+        aws: Option<&Aws>,
+        object: &ObjectRef,
+        wanted: &ObjectVersion,
+        from: u64,
+    ) -> Result<Self> {
         if !object.is_s3() {
-            return Self::open_local(object).await;
+            return Self::open_local(object, from).await;
         }
         let aws = aws.ok_or_else(|| Error::bug("open an S3 object without a client"))?.clone();
         let pin = Pin {
@@ -59,28 +69,36 @@ impl ObjectBody {
             // A version is a pin by itself; its ETag would say the same.
             etag: if wanted.version_id.is_some() { None } else { wanted.etag.clone() },
         };
-        let (head, body) = aws.get(&object.bucket, &object.key, &pin, 0).await?;
+        let (head, body) = aws.get(&object.bucket, &object.key, &pin, from).await?;
         let version = version_of(head);
         // From here on the version that was opened is the one to go on with.
         let pin =
             Pin { version_id: version.version_id.clone().or(pin.version_id), etag: version.etag.clone() };
         let source = Source::S3(Box::new(S3Source { aws, object: object.clone(), pin, body: Some(body) }));
-        Ok(Self { source, version, offset: 0, reopened: 0 })
+        Ok(Self { source, version, offset: from, reopened: 0 })
     }
 
-    async fn open_local(object: &ObjectRef) -> Result<Self> {
+    async fn open_local(object: &ObjectRef, from: u64) -> Result<Self> {
         if object.bucket == super::STDIN_BUCKET {
             let source = Source::Stdin(tokio::io::stdin());
             return Ok(Self { source, version: ObjectVersion::default(), offset: 0, reopened: 0 });
         }
         let refuse = |source| Error::input(format!("open `{}`", object.key)).with_source(source);
-        let file = tokio::fs::File::open(&object.key).await.map_err(refuse)?;
+        let mut file = tokio::fs::File::open(&object.key).await.map_err(refuse)?;
         let metadata = file.metadata().await.map_err(refuse)?;
         if metadata.is_dir() {
             return Err(Error::input(format!("open `{}`: it is a directory", object.key)));
         }
+        if from > 0 {
+            file.seek(std::io::SeekFrom::Start(from)).await.map_err(refuse)?;
+        }
         let version = local_version(&metadata);
-        Ok(Self { source: Source::File(file), version, offset: 0, reopened: 0 })
+        Ok(Self { source: Source::File(file), version, offset: from, reopened: 0 })
+    }
+
+    /// Whether the object can be opened again in its middle.
+    pub fn is_seekable(&self) -> bool {
+        !matches!(self.source, Source::Stdin(_))
     }
 
     /// Bytes handed out so far.

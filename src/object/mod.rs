@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub mod body;
 
 /// The name of an object: an S3 bucket and key, or a local file under the pseudo bucket [`LOCAL_BUCKET`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct ObjectRef {
     /// Bucket name.
     pub bucket: String,
@@ -132,6 +132,17 @@ pub struct Request {
     pub force: bool,
     /// Decode and type everything, write nothing.
     pub dry_run: bool,
+    /// An earlier invocation handed this on.
+    pub continuation: Option<Continuation>,
+}
+
+/// What an invocation that goes on with a load knows of the ones before it; the rest is in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Continuation {
+    /// How often the load has been handed on.
+    pub hop: u32,
+    /// Byte at which the last one left off: this one must get further.
+    pub offset: u64,
 }
 
 impl Request {
@@ -146,6 +157,7 @@ impl Request {
             is_manual: true,
             force: false,
             dry_run: false,
+            continuation: None,
         }
     }
 }

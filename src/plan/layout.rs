@@ -80,7 +80,11 @@ impl Plan {
         columns.filter(move |(index, column)| is_open(*index, &column.name)).map(|(index, _)| index)
     }
 
-    fn by_header(&self, record: &Record<'_>) -> Result<Layout> {
+    /// The layout that a header says.
+    ///
+    /// # Errors
+    /// `Config` for a header that does not fit the table.
+    pub fn by_header(&self, record: &Record<'_>) -> Result<Layout> {
         let mut columns = Vec::with_capacity(record.field_count());
         for field in record.fields() {
             let name =
@@ -123,7 +127,8 @@ impl Plan {
         }
     }
 
-    fn by_position(&self, field_count: usize) -> Result<Option<Layout>> {
+    /// The layout of records without header, if so many fields are as many as there are columns.
+    pub fn by_position(&self, field_count: usize) -> Result<Option<Layout>> {
         let columns: Vec<usize> = self.writable().collect();
         if columns.len() == field_count { self.layout(&columns).map(Some) } else { Ok(None) }
     }

@@ -81,6 +81,8 @@ pub enum Outcome {
 pub struct Sink {
     path: WritePath,
     dialect: Dialect,
+    /// Unless the route says otherwise, all of an object is one transaction where there are any.
+    is_whole: bool,
     settlement: Settlement,
     /// The INSERT of an INSERT path; of a COPY path the one that finds bad rows.
     insert: Insert,
@@ -149,6 +151,7 @@ impl Sink {
         Ok(Self {
             path,
             dialect,
+            is_whole: plan.route.atomic != Some(false),
             settlement: sql::settlement(plan, layout),
             insert: Insert { statement, arrays: vec![Vec::new(); layout.slots.len()], texts: Vec::new() },
             copy,
@@ -165,7 +168,7 @@ impl Sink {
 
     /// Whether the rows of all batches appear together.
     pub fn is_atomic(&self) -> bool {
-        self.dialect == Dialect::PostgreSql || self.path == WritePath::BulkCopy
+        self.dialect == Dialect::PostgreSql && self.is_whole || self.path == WritePath::BulkCopy
     }
 
     /// Whether the connection is taken up by a copy until [`Sink::finish`].

@@ -1,0 +1,118 @@
+//! Where a load that was broken off, or handed on, goes on.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Ledger, place};
+use crate::database::{Parameter, Session, Type};
+use crate::error::Result;
+use crate::object::Request;
+use crate::report::Status;
+use crate::table::TableName;
+
+/// What is said of a line whose load ended without a word.
+const BROKEN_OFF: &str = "it broke off; another attempt went on from here";
+
+/// Everything before it is durable: rows in the table, bad rows in their reject object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumePoint {
+    /// Byte of the object at which the next record begins.
+    pub offset: u64,
+    /// Its physical line, from 1.
+    pub line: u64,
+    /// Records before it, the header not counted.
+    pub record: u64,
+    /// The header's own text, where the object has one.
+    pub header: Option<String>,
+    /// Fields in every record.
+    pub field_count: usize,
+    /// What was counted up to here.
+    pub totals: Totals,
+    /// Reject objects that are written.
+    pub rejects: Vec<String>,
+}
+
+/// What was counted of an object, over all invocations so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Rows that were new, where the server tells.
+    pub inserted: Option<u64>,
+    /// Rows that were changed, where the server tells.
+    pub updated: Option<u64>,
+    /// Rows that were there already.
+    pub unchanged: u64,
+    /// Bad rows.
+    pub rejects: u64,
+    /// Rows that gave way to another one of the same key.
+    pub duplicates: u64,
+    /// Moments that lost digits.
+    pub cut: u64,
+}
+
+impl Ledger {
+    /// Where a load of this version can go on, if one was broken off or handed on under the same plan, and nothing else
+    /// of this object was written since. The claim is ours: whoever wrote the line is not at work any more.
+    pub(super) async fn resume_point(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &TableName,
+        plan_hash: &str,
+        owner: &str,
+    ) -> Result<Option<ResumePoint>> {
+        let Some(version) = request.version.identity() else { return Ok(None) };
+        let name = table.to_string();
+        let named = "bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4";
+        let ledger = self.ledger.quoted();
+        let sql = format!(
+            "SELECT attempt, status, plan_hash, load_id, resume, (SELECT max(other.finished_at) FROM {ledger} AS other \
+             WHERE other.bucket = $1 AND other.object_key = $2 AND other.version <> $3 AND other.table_name = $4 \
+             AND other.status IN ('loaded', 'deleted', 'running', 'continued', 'failed')) > finished_at AS is_passed FROM {ledger} \
+             WHERE {named} AND (resume IS NOT NULL OR status IN ('loaded', 'running') OR (status = 'failed' AND \
+             error_class = 'Input' AND error_code IS NULL)) ORDER BY attempt DESC LIMIT 1"
+        );
+        let values = place(request, &version, &name);
+        let rows = session.query(&sql, &values, "look where to go on").await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let status: String = row.get("status");
+        if status == Status::Running.name() && row.get::<_, Option<&str>>("load_id") != Some(owner) {
+            self.close(session, request, &name, row.get("attempt")).await?;
+        }
+        let is_open =
+            [Status::Running, Status::Continued, Status::Failed].iter().any(|one| one.name() == status);
+        let is_same_plan = row.get::<_, Option<&str>>("plan_hash") == Some(plan_hash);
+        let is_passed = row.get::<_, Option<bool>>("is_passed") == Some(true);
+        let text: Option<String> = row.get("resume");
+        let point = text.and_then(|text| serde_json::from_str::<ResumePoint>(&text).ok());
+        // By force an object is loaded from its beginning; only what hands that very load on may go on with it.
+        let is_meant = |point: &ResumePoint| {
+            !request.force
+                || request.continuation.is_some_and(|continuation| continuation.offset == point.offset)
+        };
+        Ok(point.filter(|point| is_open && is_same_plan && !is_passed && is_meant(point)))
+    }
+
+    /// The line of a load that was killed does not say `running` for ever.
+    async fn close(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &String,
+        attempt: i32,
+    ) -> Result<()> {
+        let version = request.version.identity().unwrap_or("");
+        let sql = format!(
+            "INSERT INTO {} AS held (bucket, object_key, version, table_name, attempt, status, reason) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (bucket, object_key, version, table_name, attempt) \
+             DO UPDATE SET status = excluded.status, reason = excluded.reason WHERE held.status = 'running'",
+            self.ledger.quoted()
+        );
+        let status = Status::Continued.name();
+        let mut values: Vec<Parameter<'_>> = place(request, &version, table).into_iter().collect();
+        values.extend([
+            (&attempt as _, Type::INT4),
+            (&status as _, Type::TEXT),
+            (&BROKEN_OFF as _, Type::TEXT),
+        ]);
+        session.query(&sql, &values, "close the line of a load that broke off").await.map(drop)
+    }
+}

@@ -1,0 +1,50 @@
+//! A load that does not fit into its invocation: what is there stays, and the ledger says where to go on.
+
+use super::Work;
+use super::fence::Fence;
+use super::stream::{Stream, show};
+use crate::context::Context;
+use crate::error::Result;
+use crate::ledger::ResumePoint;
+use crate::reject::Rejects;
+use crate::report::{Report, Resume, Status};
+
+/// Ends the load here, with everything before `point` durable.
+pub(super) async fn hand_on(
+    context: &mut Context,
+    work: &mut Work<'_>,
+    fence: &mut Fence<'_>,
+    stream: &mut Stream<'_>,
+    mut point: ResumePoint,
+) -> Result<()> {
+    stream.keep_rejects(context, work.trace, &mut point).await?;
+    name_parts(stream.rejects(), work.report);
+    show(&point, work.report);
+    let size = work.trace.version.size.map(|size| format!(" of {size}")).unwrap_or_default();
+    let reason = format!(
+        "the invocation's time is up: {}{size} bytes are loaded, the next one goes on there",
+        point.offset
+    );
+    work.report.end(Status::Continued, reason);
+    if !fence.checkpoint(context, work.invocation, work.trace, work.report, &point).await? {
+        work.trace.lease = None;
+        work.report.end(Status::Superseded, "a newer version was claimed meanwhile");
+        return Ok(());
+    }
+    work.report.resume = Some(Resume { offset: point.offset, record: point.record });
+    work.trace.lease = None;
+    work.trace.is_recorded = true;
+    Ok(())
+}
+
+/// Bad rows of earlier parts are not forgotten over those of the last.
+pub(super) fn name_parts(rejects: &Rejects, report: &mut Report) {
+    let mut parts = rejects.written().iter();
+    if report.rejects.is_none() {
+        report.rejects = parts.next_back().cloned();
+    }
+    let others: Vec<&str> = parts.map(String::as_str).collect();
+    if !others.is_empty() {
+        report.warnings.push(format!("bad rows of earlier parts of the object: {}", others.join(", ")));
+    }
+}
