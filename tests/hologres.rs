@@ -6,12 +6,18 @@ mod support;
 
 #[path = "hologres/bare.rs"]
 mod bare;
+#[path = "bootstrap/chain.rs"]
+mod chain;
+#[path = "hologres/continued.rs"]
+mod continued;
 #[path = "hologres/errors.rs"]
 mod errors;
 #[path = "hologres/fence.rs"]
 mod fence;
 #[path = "load/harness.rs"]
 mod harness;
+#[path = "bootstrap/http.rs"]
+mod http;
 #[path = "hologres/lab.rs"]
 mod lab;
 #[path = "hologres/login.rs"]

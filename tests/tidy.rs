@@ -32,7 +32,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "report", "context", "aws", "settings",
         ],
     ),
-    ("handler", &["error", "aws", "object", "event", "load", "report", "context"]),
+    ("handover", &["error", "aws", "object", "event", "load", "report"]),
+    ("handler", &["error", "aws", "object", "event", "load", "report", "context", "handover"]),
     ("lambda", &["error", "aws", "context", "handler", "load", "plan", "reject", "settings"]),
     (
         "cli",

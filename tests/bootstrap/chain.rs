@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::http::HttpStub;
 use crate::support::runtime_api::{Outcome, RuntimeApi};
 use crate::support::s3::{Fault, On, Stored};
-use crate::world::World;
+use crate::support::wait_until;
+use crate::world::{World, deliver, order_rows, orders};
 
 /// What the handler's role may do with the queue.
 type Permission = Arc<Mutex<bool>>;
@@ -111,4 +112,37 @@ pub fn drain(
         seen = sent.len();
     }
     panic!("{INVOCATIONS_MAX} invocations were not enough");
+}
+
+/// A long invocation is killed once the ledger says how far it is, and its event delivered again.
+pub fn kill_after_a_checkpoint(world: &World, handler: &RuntimeApi, after_kill: impl Fn()) {
+    const ROWS: u32 = 60_000;
+    // The first load makes the ledger.
+    assert_eq!(deliver(handler, &world.put("first.csv", orders([0], "first")).event())["status"], "loaded");
+    let stored = world.put("long.csv", orders(1..=ROWS, "long"));
+    // A quarter of a minute and more.
+    slow_down(world, "long.csv", 4 * 1024);
+    let event = stored.event();
+    std::thread::scope(|scope| {
+        let invoking = scope.spawn(|| handler.invoke_json(&event));
+        let is_saved =
+            || world.database.count("holoload_ledger WHERE status = 'running' AND next_offset > 0") == 1;
+        assert!(wait_until(Duration::from_secs(29), is_saved), "no line says how far the load is");
+        handler.kill();
+        drop(invoking.join());
+    });
+    after_kill();
+    handler.restart();
+    world.s3.clear_faults();
+    world.s3.clear_requests();
+    let report = deliver(handler, &event);
+    assert_eq!((&report["status"], &report["row_count"]), (&"loaded".into(), &ROWS.into()), "{report}");
+    let rows: Vec<String> =
+        order_rows([0], "first").into_iter().chain(order_rows(1..=ROWS, "long")).collect();
+    assert_eq!(world.rows(), rows);
+    let gets = world.s3.gets(&world.bucket, "long.csv");
+    let range = gets[0].range.as_deref().unwrap_or_default();
+    let from: u64 = range.trim_start_matches("bytes=").trim_end_matches('-').parse().expect("a range");
+    assert!(from > stored.size / 10, "{range}");
+    assert_eq!(world.statuses("long.csv"), ["continued", "loaded"]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::chain::{Queue, drain, message, slow_down};
+use crate::chain::{Queue, drain, kill_after_a_checkpoint, message, slow_down};
 use crate::http::HttpStub;
 use crate::support::runtime_api::RuntimeApi;
 use crate::world::{AMPLE_MS, World, deliver, failure, order_rows, orders, report};
@@ -60,7 +60,7 @@ fn kills_between_and_within_invocations_lose_and_double_nothing() {
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
     slow_down(&world, "long.csv", 8 * 1024);
     let kill = |number: usize, handler: &RuntimeApi| {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             std::thread::sleep(Duration::from_millis(300 * (number as u64 % 7)));
             handler.kill();
         }
@@ -244,5 +244,14 @@ fn an_atomic_load_that_does_not_fit_fails_early() {
     assert!(failed.line.contains("`write: {atomic: false}`"), "{}", failed.line);
     assert!(clock.elapsed() < Duration::from_secs(70), "said early: {:?}", clock.elapsed());
     assert_eq!(world.database.count("orders"), 0);
+    world.assert_at_rest();
+}
+
+/// Also where nothing is handed on: what is older than a few seconds is durable.
+#[test]
+fn a_kill_costs_the_last_seconds_only() {
+    let world = World::new("continued_checkpoint");
+    let handler = handler(&world, &[]);
+    kill_after_a_checkpoint(&world, &handler, || {});
     world.assert_at_rest();
 }

@@ -6,7 +6,7 @@ use std::mem;
 use holoload::decode::csv::{Dialect, Escape};
 use proptest::prelude::*;
 
-use super::steps::{Seen, assert_covers, decode};
+use super::steps::{Seen, assert_covers, assert_resumes, decode};
 use super::{AMPLE_BYTES, BACKSLASH, CSV, UNQUOTED, UNQUOTED_BACKSLASH};
 
 /// What `csv-core` makes of `input`.
@@ -135,6 +135,7 @@ proptest! {
         let whole = decode(dialect, AMPLE_BYTES, [&input[..]]);
         prop_assert_eq!(&decode(dialect, AMPLE_BYTES, chunks.iter().copied()), &whole);
         assert_covers(dialect, &input, &whole);
+        assert_resumes(dialect, AMPLE_BYTES, &input, &whole);
         prop_assert_eq!(decode(dialect, limit, chunks), decode(dialect, limit, [&input[..]]));
     }
 

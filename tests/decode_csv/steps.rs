@@ -44,8 +44,16 @@ pub(crate) fn decode<'a>(
     record_bytes_max: usize,
     chunks: impl IntoIterator<Item = &'a [u8]>,
 ) -> Vec<Seen> {
+    decode_with(CsvDecoder::new(dialect, record_bytes_max), chunks, |_| {})
+}
+
+/// The same; between two steps `look` sees where the next record begins.
+fn decode_with<'a>(
+    mut decoder: CsvDecoder,
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+    mut look: impl FnMut(Position),
+) -> Vec<Seen> {
     let mut chunks = chunks.into_iter();
-    let mut decoder = CsvDecoder::new(dialect, record_bytes_max);
     let mut seen = Vec::new();
     loop {
         match decoder.step() {
@@ -56,9 +64,11 @@ pub(crate) fn decode<'a>(
                     raw: record.raw.to_vec(),
                     fields: record.fields().map(|field| (field.bytes.to_vec(), field.is_quoted)).collect(),
                 });
+                look(decoder.position());
             }
             Ok(Step::Malformed { position, raw, malformation, field }) => {
                 seen.push(Seen::Malformed { position, raw: raw.to_vec(), malformation, field });
+                look(decoder.position());
             }
             Ok(Step::NeedInput) => match chunks.next() {
                 Some(chunk) => decoder.push(Bytes::copy_from_slice(chunk)),
@@ -81,6 +91,17 @@ pub(crate) fn decode<'a>(
     }
 }
 
+/// Asserts that whoever begins behind any of the records sees the rest of them, at the same places.
+pub(crate) fn assert_resumes(dialect: Dialect, record_bytes_max: usize, input: &[u8], whole: &[Seen]) {
+    let mut places = Vec::new();
+    decode_with(CsvDecoder::new(dialect, record_bytes_max), [input], |position| places.push(position));
+    for (index, position) in places.into_iter().enumerate() {
+        let rest = &input[usize::try_from(position.byte).unwrap()..];
+        let decoder = CsvDecoder::resumed(dialect, record_bytes_max, position);
+        assert_eq!(decode_with(decoder, [rest], |_| {}), whole[index + 1..], "from {position:?} on");
+    }
+}
+
 /// Decodes `input` in every chunking that is cheap enough, and answers the steps that all of them gave.
 pub(crate) fn decode_in_all_chunkings(dialect: Dialect, record_bytes_max: usize, input: &[u8]) -> Vec<Seen> {
     let whole = decode(dialect, record_bytes_max, [input]);
@@ -98,6 +119,7 @@ pub(crate) fn decode_in_all_chunkings(dialect: Dialect, record_bytes_max: usize,
     for size in 1..=input.len() {
         assert_eq!(decode(dialect, record_bytes_max, input.chunks(size)), whole, "chunks of {size}");
     }
+    assert_resumes(dialect, record_bytes_max, input, &whole);
     whole
 }
 

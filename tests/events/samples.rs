@@ -35,6 +35,7 @@ fn every_sample_is_understood() {
     }
     // Each is compared in a test of its own below.
     let compared = [
+        "continuation.json",
         "manual-version.json",
         "manual.json",
         "reprocess.json",
@@ -47,6 +48,23 @@ fn every_sample_is_understood() {
         "sqs.json",
     ];
     assert_eq!(names, compared);
+}
+
+/// What one invocation writes the next one reads.
+#[test]
+fn continuation() {
+    let (requests, ignored) = objects(&sample("continuation"), Door::Continuation);
+    assert_eq!((requests.len(), ignored.len()), (1, 0));
+    assert_says(&requests[0], &BOOK_ORDER);
+    let handed_on = requests[0].continuation.expect("a continuation");
+    assert_eq!((handed_on.hop, handed_on.offset), (2, 348_160));
+    let request = &requests[0];
+    let written = holoload::event::continuation(request, &request.version, 2, 348_160);
+    assert_eq!(written, sample("continuation"));
+    for broken in [serde_json::json!({"continue": {}}), serde_json::json!({"continue": "here"})] {
+        let error = parse(&broken).expect_err("no continuation");
+        assert!(error.hint().is_some_and(|hint| hint.contains("goes on where it was left")), "{error}");
+    }
 }
 
 #[test]
