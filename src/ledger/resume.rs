@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ledger, place};
 use crate::database::{Parameter, Session, Type};
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::object::Request;
 use crate::report::Status;
 use crate::table::TableName;
@@ -64,7 +64,7 @@ impl Ledger {
         let named = "bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4";
         let ledger = self.ledger.quoted();
         let sql = format!(
-            "SELECT attempt, status, plan_hash, load_id, resume, (SELECT max(other.finished_at) FROM {ledger} AS other \
+            "SELECT attempt, status, plan_hash, load_id, resume, coalesce(error_class, '') AS error_class, (SELECT max(other.finished_at) FROM {ledger} AS other \
              WHERE other.bucket = $1 AND other.object_key = $2 AND other.version <> $3 AND other.table_name = $4 \
              AND other.status IN ('loaded', 'deleted', 'running', 'continued', 'failed')) > finished_at AS is_passed FROM {ledger} \
              WHERE {named} AND (resume IS NOT NULL OR status IN ('loaded', 'running') OR (status = 'failed' AND \
@@ -77,8 +77,10 @@ impl Ledger {
         if status == Status::Running.name() && row.get::<_, Option<&str>>("load_id") != Some(owner) {
             self.close(session, request, &name, row.get("attempt")).await?;
         }
-        let is_open =
-            [Status::Running, Status::Continued, Status::Failed].iter().any(|one| one.name() == status);
+        // What failed for its content is loaded from the beginning, if anybody asks for it again.
+        let is_open = status == Status::Running.name()
+            || status == Status::Continued.name()
+            || status == Status::Failed.name() && row.get::<_, &str>("error_class") != Class::Input.name();
         let is_same_plan = row.get::<_, Option<&str>>("plan_hash") == Some(plan_hash);
         let is_passed = row.get::<_, Option<bool>>("is_passed") == Some(true);
         let text: Option<String> = row.get("resume");

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::database::CLOSE_TIMEOUT_MS;
 
+/// How long a claim waits for another load of the same object; small objects are done by then.
+const CLAIM_WAIT_MS: u64 = 5_000;
 /// Statement timeout where no deadline gives one.
 const STATEMENT_TIMEOUT_MS: u64 = 8 * 3_600_000;
 /// Kept back of an invocation's time for rolling back and answering: a twentieth, within these bounds.
@@ -63,6 +65,13 @@ impl Invocation<'_> {
             let left = at.saturating_duration_since(Instant::now()).saturating_sub(answering);
             limit.min(left.mul_f32(0.8))
         })
+    }
+
+    /// How long another load of the object is waited for; where time is short a third of it, so that it can still be said
+    /// that the object is busy.
+    pub(super) fn claim_wait_ms(&self) -> u64 {
+        let third = self.remaining().map(|left| u64::try_from(left.as_millis() / 3).unwrap_or(u64::MAX));
+        third.map_or(CLAIM_WAIT_MS, |third| third.clamp(1, CLAIM_WAIT_MS))
     }
 
     pub(super) fn statement_ms(&self) -> u64 {

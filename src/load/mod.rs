@@ -37,8 +37,6 @@ use intake::Facts;
 pub use invocation::Invocation;
 use stream::{Course, Flow, Stream, show};
 
-/// How long a claim waits for another load of the same object; small objects are done by then.
-const CLAIM_WAIT_MS: u64 = 5_000;
 /// How long a statement waits for rows that another load has locked.
 const LOCK_WAIT_MS: u64 = 60_000;
 /// A certificate that ends sooner is worth a warning.
@@ -122,11 +120,11 @@ struct Trace {
 }
 
 impl Trace {
-    fn claimant(&self) -> Claimant<'_> {
+    fn claimant(&self, invocation: &Invocation<'_>) -> Claimant<'_> {
         Claimant {
             owner: &self.owner,
             has_lease: self.lease.is_some(),
-            wait: Duration::from_millis(CLAIM_WAIT_MS),
+            wait: Duration::from_millis(invocation.claim_wait_ms()),
         }
     }
 }
@@ -236,20 +234,7 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     let request = &pinned(context, request).await?;
     work.trace.version.clone_from(&request.version);
 
-    let clock = Instant::now();
-    // A dry run leaves nothing behind, and so creates no ledger.
-    let session = if request.dry_run { context.bare_session().await } else { context.session().await };
-    let session = match session {
-        Ok(session) => session,
-        Err(error) => {
-            work.trace.is_shut_out = error.class() == Class::Access;
-            return Err(error);
-        }
-    };
-    warn_of_certificate(session.certificate_not_after_ms(), work.report);
-    // Whatever ends the load before a write path is chosen wrote nothing that was atomic there.
-    work.report.atomic = !session.dialect().is_hologres();
-    work.report.phases.connect_ms = elapsed_ms(clock);
+    connect(context, work, request.dry_run).await?;
     let plan = plan(context, route).await?;
     work.trace.plan_hash = Some(plan.hash.clone());
 
@@ -264,7 +249,8 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     begin(context, work.invocation, true).await?;
     let session = context.standing_session()?;
     let name = &plan.table.name;
-    let claim = ledger.claim(session, request, name, &plan.hash, work.trace.claimant()).await?;
+    let claim =
+        ledger.claim(session, request, name, &plan.hash, work.trace.claimant(work.invocation)).await?;
     work.report.phases.claim_ms = elapsed_ms(clock);
     match claim {
         Claim::Fresh(held) => {
@@ -293,6 +279,24 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
             Err(error)
         }
     }
+}
+
+/// A dry run leaves nothing behind, and so creates no ledger.
+async fn connect(context: &mut Context, work: &mut Work<'_>, is_dry: bool) -> Result<()> {
+    let clock = Instant::now();
+    let session = if is_dry { context.bare_session().await } else { context.session().await };
+    let session = match session {
+        Ok(session) => session,
+        Err(error) => {
+            work.trace.is_shut_out = error.class() == Class::Access;
+            return Err(error);
+        }
+    };
+    warn_of_certificate(session.certificate_not_after_ms(), work.report);
+    // Whatever ends the load before a write path is chosen wrote nothing that was atomic there.
+    work.report.atomic = !session.dialect().is_hologres();
+    work.report.phases.connect_ms = elapsed_ms(clock);
+    Ok(())
 }
 
 /// A request that says no version is about the one that is there now.
@@ -324,7 +328,7 @@ async fn begin(context: &mut Context, invocation: &Invocation<'_>, is_claimed: b
     let statement_ms = invocation.statement_ms();
     let is_leased = is_claimed && session.dialect().is_hologres();
     let statement_ms = if is_leased { statement_ms.min(LEASED_STATEMENT_MS) } else { statement_ms };
-    session.begin(statement_ms, CLAIM_WAIT_MS).await
+    session.begin(statement_ms, invocation.claim_wait_ms()).await
 }
 
 /// Reads the object into the table and commits.

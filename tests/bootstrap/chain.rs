@@ -146,3 +146,14 @@ pub fn kill_after_a_checkpoint(world: &World, handler: &RuntimeApi, after_kill: 
     assert!(from > stored.size / 10, "{range}");
     assert_eq!(world.statuses("long.csv"), ["continued", "loaded"]);
 }
+
+/// Three invocations at least were not the last, and the last one loaded the rest. On a busy machine one may fail for want of
+/// time.
+#[track_caller]
+pub fn assert_continued(statuses: &[String]) {
+    let (last, before) = statuses.split_last().expect("lines");
+    assert_eq!(last, "loaded");
+    let continued = before.iter().filter(|status| *status == "continued").count();
+    assert!(continued >= 3, "{statuses:?}");
+    assert!(before.iter().all(|status| ["continued", "failed"].contains(&status.as_str())), "{statuses:?}");
+}

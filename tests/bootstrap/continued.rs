@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::chain::{Queue, drain, kill_after_a_checkpoint, message, slow_down};
+use crate::chain::{Queue, assert_continued, drain, kill_after_a_checkpoint, message, slow_down};
 use crate::http::HttpStub;
 use crate::support::runtime_api::RuntimeApi;
 use crate::world::{AMPLE_MS, World, deliver, failure, order_rows, orders, report};
 
 const ROWS: u32 = 60_000;
-/// Two or three of these make an object's worth.
-const SHORT_MS: u64 = 2_500;
+/// Three of these and more make an object's worth.
+const SHORT_MS: u64 = 4_000;
 const IN_PARTS: &str = "routes: [{object: '**', table: orders, write: {atomic: false}}]\n";
 
 fn handler(world: &World, extra: &[(&str, &str)]) -> RuntimeApi {
@@ -27,15 +27,11 @@ fn an_object_takes_as_many_invocations_as_it_takes() {
     let (name, endpoint) = queue.environment();
     let handler = handler(&world, &[(name, &endpoint)]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 8 * 1024);
+    slow_down(&world, "long.csv", 6 * 1024);
     let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
     assert!(invocations >= 4, "{invocations} invocations");
     assert_eq!(world.rows(), order_rows(1..=ROWS, "long"));
-    let statuses = world.statuses("long.csv");
-    let (last, before) = statuses.split_last().expect("lines");
-    assert_eq!(last, "loaded");
-    assert!(before.iter().all(|status| status == "continued"), "{statuses:?}");
-    assert_eq!(statuses.len(), invocations);
+    assert_continued(&world.statuses("long.csv"));
     let line = "SELECT row_count::text, inserted_count::text, byte_count::text, next_offset::text, atomic::text \
                 FROM holoload_ledger WHERE status = 'loaded'";
     let (rows, bytes) = (Some(ROWS.to_string()), Some(stored.size.to_string()));
@@ -58,7 +54,7 @@ fn kills_between_and_within_invocations_lose_and_double_nothing() {
     let (name, endpoint) = queue.environment();
     let handler = handler(&world, &[(name, &endpoint)]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 8 * 1024);
+    slow_down(&world, "long.csv", 6 * 1024);
     let kill = |number: usize, handler: &RuntimeApi| {
         if number.is_multiple_of(2) {
             std::thread::sleep(Duration::from_millis(300 * (number as u64 % 7)));
@@ -79,7 +75,7 @@ fn without_a_queue_the_function_invokes_itself() {
     let lambda = HttpStub::start(|_, _| (202, json!({})));
     let handler = handler(&world, &[("AWS_ENDPOINT_URL_LAMBDA", &lambda.endpoint())]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 8 * 1024);
+    slow_down(&world, "long.csv", 6 * 1024);
     let mut payload = stored.event();
     let mut offsets = vec![0];
     let last = loop {
@@ -108,7 +104,7 @@ fn a_caller_who_waits_goes_on_by_calling_again() {
     let lambda = HttpStub::start(|_, _| (202, json!({})));
     let handler = handler(&world, &[("AWS_ENDPOINT_URL_LAMBDA", &lambda.endpoint())]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 8 * 1024);
+    slow_down(&world, "long.csv", 6 * 1024);
     let payload = serde_json::to_vec(&json!({"s3": stored.address()})).expect("JSON");
     let mut answers = Vec::new();
     while answers.last().is_none_or(|last: &Value| last["status"] == "continued") {
@@ -137,7 +133,7 @@ fn bad_rows_of_every_part_are_kept() {
         text = text.replace(&format!("\n{id},long,"), &format!("\n{id}x,long,"));
     }
     let stored = world.put("in/long.csv", text);
-    slow_down(&world, "in/long.csv", 8 * 1024);
+    slow_down(&world, "in/long.csv", 6 * 1024);
     let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
     assert!(invocations >= 3, "{invocations}");
     let good = (1..=ROWS).filter(|id| ![10, ROWS / 2, ROWS].contains(id));
@@ -167,7 +163,7 @@ fn a_newer_version_ends_what_is_left_of_the_older() {
     let lambda = HttpStub::start(|_, _| (202, json!({})));
     let handler = handler(&world, &[("AWS_ENDPOINT_URL_LAMBDA", &lambda.endpoint())]);
     let older = world.put("a.csv", orders(1..=ROWS, "older"));
-    slow_down(&world, "a.csv", 8 * 1024);
+    slow_down(&world, "a.csv", 6 * 1024);
     let first = report(handler.invoke(&serde_json::to_vec(&older.event()).expect("JSON"), SHORT_MS));
     assert_eq!(first["status"], "continued", "{first}");
     world.s3.clear_faults();
@@ -182,7 +178,7 @@ fn a_newer_version_ends_what_is_left_of_the_older() {
     }
     // An older version is kept out as soon as a part of a newer one is there.
     let partial = world.put("a.csv", orders(1..=ROWS, "partial"));
-    slow_down(&world, "a.csv", 8 * 1024);
+    slow_down(&world, "a.csv", 6 * 1024);
     let part = report(handler.invoke(&serde_json::to_vec(&partial.event()).expect("JSON"), SHORT_MS));
     assert_eq!(part["status"], "continued", "{part}");
     world.s3.clear_faults();
@@ -200,7 +196,7 @@ fn what_cannot_be_handed_on_is_delivered_again() {
     let (name, endpoint) = queue.environment();
     let handler = handler(&world, &[(name, &endpoint)]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 8 * 1024);
+    slow_down(&world, "long.csv", 6 * 1024);
     let payload = serde_json::to_vec(&message("m", &stored.event().to_string())).expect("JSON");
     let answer = handler.invoke(&payload, SHORT_MS).expect_ok();
     assert_eq!(answer["batchItemFailures"][0]["itemIdentifier"], "m", "{answer}");
@@ -217,7 +213,7 @@ fn there_is_an_end_to_handing_on() {
     let lambda = HttpStub::start(|_, _| (202, json!({})));
     let handler = handler(&world, &[("AWS_ENDPOINT_URL_LAMBDA", &lambda.endpoint())]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 8 * 1024);
+    slow_down(&world, "long.csv", 6 * 1024);
     let payload = json!({"continue": {"s3": stored.address(), "etag": stored.etag, "sequencer": stored.sequencer,
         "hop": 1000, "offset": 0}});
     let failed = failure(handler.invoke(&serde_json::to_vec(&payload).expect("JSON"), SHORT_MS));
