@@ -229,6 +229,20 @@ impl Report {
         self.reason = Some(reason.into());
     }
 
+    /// Ends because a newer version took the object over. Rows that it does not have may stay.
+    pub fn overtake(&mut self, reason: impl Into<String>) {
+        self.end(Status::Superseded, reason);
+        self.resume = None;
+        if self.is_partial {
+            self.warnings.push(
+                "rows of this object that were written before a newer version came stay in the table where that has no row of their key"
+                    .to_owned(),
+            );
+        } else {
+            self.reset_counts();
+        }
+    }
+
     /// Ends with an error. What was read stays counted; of what was written nothing is there any more, unless the path
     /// was not atomic.
     pub fn fail(&mut self, error: &Error) {

@@ -1,8 +1,8 @@
 //! A load that does not fit into its invocation: what is there stays, and the ledger says where to go on.
 
-use super::Work;
 use super::fence::Fence;
 use super::stream::{Stream, show};
+use super::{OVERTAKEN, Work};
 use crate::context::Context;
 use crate::error::Result;
 use crate::ledger::ResumePoint;
@@ -28,7 +28,7 @@ pub(super) async fn hand_on(
     work.report.end(Status::Continued, reason);
     if !fence.checkpoint(context, work.invocation, work.trace, work.report, &point).await? {
         work.trace.lease = None;
-        work.report.end(Status::Superseded, "a newer version was claimed meanwhile");
+        work.report.overtake(OVERTAKEN);
         return Ok(());
     }
     work.report.resume = Some(Resume { offset: point.offset, record: point.record });

@@ -44,6 +44,7 @@ const CERTIFICATE_WARNING_DAYS: i64 = 30;
 
 /// How a hint begins that holds where an object's rows appear together, and what it says elsewhere.
 const ALL_OR_NOTHING: &str = "nothing was loaded:";
+const OVERTAKEN: &str = "a newer version was claimed meanwhile";
 const PART: &str = "a part of the rows was written:";
 
 /// Loads one object; whatever happens becomes part of the report.
@@ -382,7 +383,7 @@ async fn transfer(
     stream.count(work.report);
     if matches!(streamed, Ok(Flow::Overtaken)) {
         work.trace.lease = None;
-        work.report.end(Status::Superseded, "a newer version was claimed meanwhile");
+        work.report.overtake(OVERTAKEN);
         return Ok(());
     }
     if let Err(error) = streamed {
@@ -433,10 +434,7 @@ async fn commit(
         work.trace.lease = None;
         if !is_raised {
             session.rollback().await?;
-            if !work.report.is_partial {
-                work.report.reset_counts();
-            }
-            work.report.end(Status::Superseded, "a newer version was loaded meanwhile");
+            work.report.overtake("a newer version was loaded meanwhile");
             return Ok(());
         }
         if session.dialect().is_hologres() {

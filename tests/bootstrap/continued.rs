@@ -187,6 +187,38 @@ fn a_newer_version_ends_what_is_left_of_the_older() {
     assert_eq!(world.rows(), order_rows(1..=ROWS, "partial"));
 }
 
+/// The content is at fault further on: what was loaded stays, the verdict is repeated, and a person's request begins anew.
+#[test]
+fn content_that_fails_in_a_later_part_says_what_is_there() {
+    let world = World::new("continued_content");
+    let handler = handler(&world, &[]);
+    let text = orders(1..=ROWS, "long").replace(&format!("\n{ROWS},long,"), "\nx,long,");
+    let stored = world.put("long.csv", text);
+    slow_down(&world, "long.csv", 6 * 1024);
+    let manual = serde_json::to_vec(&json!({"s3": stored.address()})).expect("JSON");
+    assert_eq!(report(handler.invoke(&manual, SHORT_MS))["status"], "continued");
+    world.s3.clear_faults();
+    let failed = failure(handler.invoke_json(&stored.event()));
+    assert_eq!(failed.error_type, "Input", "{failed:?}");
+    assert!(
+        failed.line.contains("a part of the rows was written") || failed.line.contains("none is put up with"),
+        "{}",
+        failed.line
+    );
+    assert!(failed.answer["objects"][0]["warnings"].to_string().contains("stay in the table"), "{failed:?}");
+    let there = world.database.count("orders");
+    assert!(there > 0 && there < i64::from(ROWS), "{there}");
+    world.s3.clear_requests();
+    assert_eq!(failure(handler.invoke_json(&stored.event())).error_type, "Input");
+    assert!(world.s3.gets(&world.bucket, "long.csv").is_empty(), "the verdict is repeated without reading");
+    assert_eq!(failure(handler.invoke(&manual, AMPLE_MS)).error_type, "Input");
+    let gets = world.s3.gets(&world.bucket, "long.csv");
+    assert!(gets[0].range.is_none(), "from the beginning: {gets:?}");
+    let mended = world.put("long.csv", orders(1..=ROWS, "mended"));
+    assert_eq!(deliver(&handler, &mended.event())["status"], "loaded");
+    assert_eq!(world.rows(), order_rows(1..=ROWS, "mended"));
+}
+
 /// The queue refuses: the delivery is not acknowledged, comes again, and goes on where the load was.
 #[test]
 fn what_cannot_be_handed_on_is_delivered_again() {

@@ -245,11 +245,35 @@ fn an_older_load_at_work_makes_way() {
         let started = Instant::now();
         assert_eq!(status(&second.invoke_json(&newer.event())), "loaded");
         assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
-        assert_eq!(status(&stopped.join().expect("answered")), "superseded");
+        let stopped = report(stopped.join().expect("answered"));
+        assert_eq!(stopped["status"], "superseded");
+        let warnings = stopped["warnings"].to_string();
+        assert!(warnings.contains("stay in the table"), "{stopped}");
     });
     assert_eq!(world.database.count("orders WHERE name = 'newer'"), 25_000);
     assert_eq!(world.database.count("orders"), 25_000);
     world.assert_at_rest();
+}
+
+/// One object has the keys upwards, the other downwards, in several batches: both load, by streams and by INSERTs.
+#[test]
+fn two_objects_over_the_same_keys_both_load() {
+    const ROWS: u32 = 25_000;
+    for extended_copy in [true, false] {
+        let (world, _standin) = world("opposite", Options { extended_copy, ..Options::default() });
+        let handlers = [world.handler(), world.handler()];
+        let first = world.put("up.csv", orders(1..=ROWS, "up"));
+        let second = world.put("down.csv", orders((1..=ROWS).rev(), "down"));
+        let (one, other) = thread::scope(|scope| {
+            let one = scope.spawn(|| deliver(&handlers[0], &first.event()));
+            let other = scope.spawn(|| deliver(&handlers[1], &second.event()));
+            (one.join().expect("delivered"), other.join().expect("delivered"))
+        });
+        assert_eq!((&one["status"], &other["status"]), (&"loaded".into(), &"loaded".into()), "{one} {other}");
+        assert_eq!(world.database.count("orders WHERE name IN ('up', 'down')"), i64::from(ROWS));
+        assert_eq!(world.database.count("orders"), i64::from(ROWS));
+        world.assert_at_rest();
+    }
 }
 
 /// An older load that broke off in the middle, and finds itself overtaken when it tries again, makes way as well.
