@@ -283,3 +283,55 @@ fn a_kill_costs_the_last_seconds_only() {
     kill_after_a_checkpoint(&world, &handler, || {});
     world.assert_at_rest();
 }
+
+/// What waits for the claim gets it when a part is committed. The same version once more: one of the two goes on from there,
+/// and the rows are those of one load.
+#[test]
+fn a_second_delivery_may_take_over_at_a_checkpoint() {
+    let world = World::new("continued_twice");
+    world.database.run("ALTER TABLE orders DROP CONSTRAINT orders_pkey");
+    let yaml = "routes: [{object: '**', table: orders, write: {atomic: false, mode: insert}}]\n";
+    let handlers =
+        [handler(&world, &[("HOLOLOAD_CONFIG", yaml)]), handler(&world, &[("HOLOLOAD_CONFIG", yaml)])];
+    let stored = world.put("long.csv", orders(1..=ROWS, "long"));
+    slow_down(&world, "long.csv", 4 * 1024);
+    let event = stored.event();
+    let statuses = std::thread::scope(|scope| {
+        let all: Vec<_> = handlers
+            .iter()
+            .map(|handler| scope.spawn(|| deliver(handler, &event)["status"].clone()))
+            .collect();
+        all.into_iter().map(|one| one.join().expect("delivered")).collect::<Vec<_>>()
+    });
+    assert!(statuses.contains(&"loaded".into()), "{statuses:?}");
+    // Without a key a row that was written twice would be there twice.
+    assert_eq!(world.rows(), order_rows(1..=ROWS, "long"));
+    let lines = world.statuses("long.csv");
+    assert_eq!(lines.iter().filter(|status| *status == "loaded").count(), 1, "{lines:?}");
+    world.assert_at_rest();
+}
+
+/// And a newer version: whether it gets the claim at a checkpoint or at the end, none of its rows is overwritten.
+#[test]
+fn a_newer_version_may_take_over_at_a_checkpoint() {
+    let world = World::versioned("continued_overtaken");
+    let handlers = [handler(&world, &[]), handler(&world, &[])];
+    let older = world.put("long.csv", orders(1..=ROWS, "older"));
+    slow_down(&world, "long.csv", 4 * 1024);
+    let (one, other) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| deliver(&handlers[0], &older.event()));
+        let is_claimed = || world.database.sessions("state = 'idle in transaction'") > 0;
+        assert!(crate::support::wait_until(Duration::from_secs(10), is_claimed), "the older one is at work");
+        let newer = world.put("long.csv", orders(1..=10, "newer"));
+        let other = scope.spawn({
+            let (handler, event) = (&handlers[1], newer.event());
+            move || deliver(handler, &event)
+        });
+        (one.join().expect("delivered"), other.join().expect("delivered"))
+    });
+    assert!(["superseded", "loaded"].contains(&one["status"].as_str().expect("text")), "{one}");
+    assert_eq!(other["status"], "loaded", "{other}");
+    assert_eq!(world.rows()[..10], order_rows(1..=10, "newer"));
+    assert_eq!(world.database.count("orders WHERE name = 'older' AND id <= 10"), 0);
+    world.assert_at_rest();
+}
