@@ -265,5 +265,8 @@ fn count(report: &mut Report, written: &Written) {
     report.inserted_count = report.inserted_count.zip(written.counts.inserted).map(|(sum, new)| sum + new);
     report.updated_count = report.updated_count.zip(updated).map(|(sum, new)| sum + new);
     report.unchanged_count += written.unchanged;
+    if let Some(deleted) = written.deleted {
+        *report.deleted_count.get_or_insert(0) += deleted;
+    }
     report.duplicate_count += written.duplicates;
 }
