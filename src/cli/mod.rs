@@ -17,15 +17,17 @@ use crate::context::{self, Context};
 use crate::database::Dialect;
 use crate::error::{Class, Error, Result};
 use crate::handler::{Answer, handle};
-use crate::ledger::{self, Filter, Ledger};
+use crate::ledger::{self, Ledger};
 use crate::load::{Invocation, load};
 use crate::object::{ObjectRef, Request};
 use crate::plan::Limits;
 use crate::report::{self, ErrorReport, Report};
 use crate::settings::{Environment, ParseSettings, RouteSettings, Settings, WriteMode, WriteSettings};
-use crate::table::TableName;
+use crate::table::{TableName, quote};
 
+mod history;
 mod progress;
+mod reprocess;
 mod text;
 
 /// What a laptop or a cron host spares for one load.
@@ -49,7 +51,9 @@ enum Command {
     /// Load objects or files now
     Load(LoadArguments),
     /// Show what was loaded, newest first
-    History(HistoryArguments),
+    History(history::HistoryArguments),
+    /// Load what is missing under a prefix, or failed
+    Reprocess(reprocess::ReprocessArguments),
     /// Handle one event as Lambda would
     Invoke {
         /// The event, `-` for standard input
@@ -105,25 +109,6 @@ impl From<Mode> for WriteMode {
     }
 }
 
-#[derive(Args)]
-struct HistoryArguments {
-    /// Only loads that ended so
-    #[arg(long)]
-    status: Option<String>,
-    /// Only keys that begin so
-    #[arg(long)]
-    prefix: Option<String>,
-    /// Only loads into this table
-    #[arg(long)]
-    table: Option<String>,
-    /// At most so many lines
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 /// Runs the command line; the exit code says how it went.
 pub async fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -156,7 +141,8 @@ pub async fn run() -> ExitCode {
 async fn command(arguments: &Arguments) -> Result<Vec<Class>> {
     match &arguments.command {
         Command::Load(load) => run_load(arguments, load).await,
-        Command::History(history) => run_history(arguments, history).await,
+        Command::History(said) => history::run(arguments, said).await,
+        Command::Reprocess(said) => reprocess::run(arguments, said).await,
         Command::Invoke { event } => run_invoke(arguments, event).await,
         Command::Setup { apply } => run_setup(arguments, *apply).await,
     }
@@ -272,31 +258,6 @@ fn show(report: &Report) -> Result<()> {
     Ok(())
 }
 
-async fn run_history(arguments: &Arguments, history: &HistoryArguments) -> Result<Vec<Class>> {
-    let (mut context, ledger) = with_ledger(arguments).await?;
-    let table = history.table.as_deref().map(TableName::parse).transpose()?;
-    let filter = Filter {
-        status: history.status.clone(),
-        prefix: history.prefix.clone(),
-        table: table.map(|table| table.to_string()),
-        line_max: i64::from(history.limit),
-    };
-    let lines = match ledger::history(&ledger, context.bare_session().await?, &filter).await {
-        // No ledger yet: looking at it is no reason to create it.
-        Err(error) if error.code() == Some("42P01") => Vec::new(),
-        lines => lines?,
-    };
-    context.discard().await;
-    if history.json {
-        let value =
-            serde_json::to_value(&lines).map_err(|source| Error::bug("write JSON").with_source(source))?;
-        print(&format!("{value:#}"))?;
-    } else {
-        print(&text::history(&lines))?;
-    }
-    Ok(Vec::new())
-}
-
 async fn run_setup(arguments: &Arguments, apply: bool) -> Result<Vec<Class>> {
     let aws = Aws::from_environment().await;
     let settings = settings(arguments, &aws).await?;
@@ -308,6 +269,14 @@ async fn run_setup(arguments: &Arguments, apply: bool) -> Result<Vec<Class>> {
     let host = settings.target.as_ref().map_or("", |target| target.host.as_str());
     let mut lines: Vec<String> = ledger::statements(&ledger, Dialect::of_host(host));
     lines.extend(ledger::grants(&ledger, &tables, if user.is_empty() { "loader" } else { user }));
+    let deleting = settings.routes.iter().filter(|route| route.write.op.is_some());
+    for route in deleting.filter(|route| route.write.soft_delete.is_none()) {
+        let table = TableName::parse(&route.table)?.quoted();
+        lines.push(format!(
+            "GRANT DELETE ON {table} TO {}",
+            quote(if user.is_empty() { "loader" } else { user })
+        ));
+    }
     print(&lines.iter().map(|line| format!("{line};")).collect::<Vec<_>>().join("\n"))?;
     if apply {
         let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;

@@ -16,12 +16,16 @@ use crate::table::TableName;
 
 mod ddl;
 mod history;
+mod known;
 mod lease;
+mod prune;
 mod record;
 
 pub use ddl::{grants, statements};
 pub use history::{Entry, Filter, history};
+pub use known::{KNOWN_KEYS_MAX, Known, known};
 pub use lease::{LEASED_STATEMENT_MS, Lease};
+pub use prune::prune;
 pub use record::Line;
 
 /// Before a verdict that is repeated; in the ledger it stands once, however often that was.
