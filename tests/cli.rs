@@ -10,6 +10,8 @@ mod invoke;
 mod prune;
 #[path = "cli/reprocess.rs"]
 mod reprocess;
+#[path = "cli/verify.rs"]
+mod verify;
 
 use std::io::Read as _;
 use std::process::Stdio;
@@ -172,6 +174,7 @@ fn usage_errors_exit_2_and_help_exits_0() {
         (&["load", "--help"], "--dry-run"),
         (&["history", "--help"], "--prune"),
         (&["reprocess", "--help"], "--missing"),
+        (&["verify", "--help"], "--table"),
         (&["invoke", "--help"], "EVENT.json"),
         (&["setup", "--help"], "--apply"),
     ] {

@@ -29,6 +29,7 @@ mod history;
 mod progress;
 mod reprocess;
 mod text;
+mod verify;
 
 /// What a laptop or a cron host spares for one load.
 const MEMORY_MIB: u64 = 1024;
@@ -54,6 +55,8 @@ enum Command {
     History(history::HistoryArguments),
     /// Load what is missing under a prefix, or failed
     Reprocess(reprocess::ReprocessArguments),
+    /// Compare an object with its table, write nothing
+    Verify(verify::VerifyArguments),
     /// Handle one event as Lambda would
     Invoke {
         /// The event, `-` for standard input
@@ -143,6 +146,7 @@ async fn command(arguments: &Arguments) -> Result<Vec<Class>> {
         Command::Load(load) => run_load(arguments, load).await,
         Command::History(said) => history::run(arguments, said).await,
         Command::Reprocess(said) => reprocess::run(arguments, said).await,
+        Command::Verify(said) => verify::run(arguments, said).await,
         Command::Invoke { event } => run_invoke(arguments, event).await,
         Command::Setup { apply } => run_setup(arguments, *apply).await,
     }
@@ -182,12 +186,7 @@ async fn settings_with(arguments: &Arguments, table: Option<&str>, aws: &Aws) ->
 async fn run_load(arguments: &Arguments, load: &LoadArguments) -> Result<Vec<Class>> {
     let requests = load.sources.iter().map(|source| request(source, load)).collect::<Result<Vec<_>>>()?;
     let aws = Aws::from_environment().await;
-    let mut settings = settings_with(arguments, load.table.as_deref(), &aws).await?;
-    if let Some(table) = &load.table {
-        // That is just what was asked for.
-        settings.warnings.retain(|warning| !warning.starts_with("HOLOLOAD_TABLE "));
-        settings.routes = vec![route_to(table, load.mode.map(Into::into), &settings)];
-    }
+    let settings = settings_to(arguments, load.table.as_deref(), load.mode.map(Into::into), &aws).await?;
     let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;
     let mut reports = Vec::with_capacity(requests.len());
     for request in &requests {
@@ -202,6 +201,21 @@ async fn run_load(arguments: &Arguments, load: &LoadArguments) -> Result<Vec<Cla
         print(&format!("{:#}", report::answer(&reports, &[])))?;
     }
     Ok(reports.iter().filter_map(Report::class).collect())
+}
+
+async fn settings_to(
+    arguments: &Arguments,
+    table: Option<&str>,
+    mode: Option<WriteMode>,
+    aws: &Aws,
+) -> Result<Settings> {
+    let mut settings = settings_with(arguments, table, aws).await?;
+    if let Some(table) = table {
+        // That is just what was asked for.
+        settings.warnings.retain(|warning| !warning.starts_with("HOLOLOAD_TABLE "));
+        settings.routes = vec![route_to(table, mode, &settings)];
+    }
+    Ok(settings)
 }
 
 /// `--table` stands for a route of its own; everything else is as the first route says.
@@ -221,6 +235,13 @@ fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> RouteS
 }
 
 fn request(source: &str, load: &LoadArguments) -> Result<Request> {
+    let mut request = Request::manual(object(source)?);
+    request.force = load.force;
+    request.dry_run = load.dry_run;
+    Ok(request)
+}
+
+fn object(source: &str) -> Result<ObjectRef> {
     let object = if source == "-" {
         ObjectRef::stdin(&format!("{:.3}-{}", jiff::Timestamp::now(), std::process::id()).replace(':', ""))
     } else if source.starts_with("s3://") {
@@ -235,10 +256,7 @@ fn request(source: &str, load: &LoadArguments) -> Result<Request> {
             .map_err(|error| Error::config(format!("read the path `{source}`")).with_source(error))?;
         ObjectRef::local(&path.to_string_lossy())
     };
-    let mut request = Request::manual(object);
-    request.force = load.force;
-    request.dry_run = load.dry_run;
-    Ok(request)
+    Ok(object)
 }
 
 async fn load_with_progress(context: &mut Context, request: &Request) -> Report {

@@ -27,12 +27,14 @@ mod history;
 mod intake;
 mod invocation;
 mod stream;
+mod verify;
 
 use fence::Fence;
 use history::HistoryLine;
 use intake::Facts;
 pub use invocation::Invocation;
 use stream::{Flow, Stream};
+pub use verify::{Verdict, verify};
 
 /// How long a claim waits for another load of the same object; small objects are done by then.
 const CLAIM_WAIT_MS: u64 = 5_000;

@@ -241,7 +241,7 @@ impl Way<'_> {
 }
 
 /// Reads until the batch is full or the object ends.
-async fn fill(
+pub(super) async fn fill(
     body: &mut ObjectBody,
     intake: &mut Intake<'_>,
     is_at_end: &mut bool,

@@ -70,7 +70,7 @@ impl Batch {
     }
 
     /// Whether row `row` is a deletion.
-    pub(super) fn is_delete(&self, row: u32) -> bool {
+    pub fn is_delete(&self, row: u32) -> bool {
         self.deletes.binary_search(&row).is_ok()
     }
 
@@ -146,7 +146,8 @@ impl Batch {
         }
     }
 
-    fn key(&self, row: u32) -> &[u8] {
+    /// The encoded key of row `row`.
+    pub(super) fn key(&self, row: u32) -> &[u8] {
         self.rows.get(row as usize).and_then(|row| self.bytes.get(row.start..row.key_end)).unwrap_or_default()
     }
 
@@ -199,6 +200,11 @@ impl Batch {
         })
     }
 
+    /// How new row `row` is by one of its fields.
+    pub fn age_by(&self, row: u32, slot: usize) -> Option<i64> {
+        self.fields(row).nth(slot).flatten().map(whole_number)
+    }
+
     fn age(&self, row: u32) -> Option<i64> {
         self.ages.get(row as usize).copied()
     }
@@ -223,12 +229,12 @@ impl Batch {
     }
 
     /// The rows to write, in key order; valid after [`Batch::settle`].
-    pub(super) fn settled(&self) -> &[u32] {
+    pub fn settled(&self) -> &[u32] {
         &self.settled
     }
 
     /// The deletions to carry out, in key order; their keys are others than those of the rows to write.
-    pub(super) fn removed(&self) -> &[u32] {
+    pub fn removed(&self) -> &[u32] {
         &self.removed
     }
 

@@ -17,12 +17,14 @@ use crate::table::Kind;
 
 mod batch;
 mod csv;
+mod lookup;
 mod partition;
 mod path;
 mod sql;
 
 use batch::Settlement;
 pub use batch::{Batch, BatchRow};
+pub use lookup::{Compared, Lookup, Print};
 use partition::Partitions;
 pub use path::Refusals;
 use sql::Statement;

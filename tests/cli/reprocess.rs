@@ -46,7 +46,7 @@ fn what_is_missing_is_loaded_and_nothing_else() {
     let first = lab.put("in/a.csv", "id,name\n1,a\n");
     lab.put("in/b +日本.csv", "id,name\n2,b\n");
     let bad = lab.put("in/bad.csv", "id,name\nx,c\n");
-    lab.put("in/rejects/x.csv", "id,name\n4,d\n");
+    lab.put("in/rejects/x.rejects.csv", "id,name\n4,d\n");
     lab.put("in/", "");
     lab.put("other/e.csv", "id,name\n5,e\n");
     load(&lab, &first).run().loaded();
@@ -57,7 +57,10 @@ fn what_is_missing_is_loaded_and_nothing_else() {
     assert_contains(lines[0], "BYTES  TABLE     WHY         OBJECT");
     assert_contains(lines[1], "12  public.t  not loaded  s3://…/in/b +日本.csv");
     assert_contains(lines[2], "12  public.t  not loaded  s3://…/in/bad.csv");
-    assert_contains(&dry.stdout, "/in/ (a folder marker)…/in/rejects/x.csv (a reject object of our own)");
+    assert_contains(
+        &dry.stdout,
+        "/in/ (a folder marker)…/in/rejects/x.rejects.csv (a reject object of our own)",
+    );
     assert_contains(&dry.stdout, "/other/e.csv (no route matches)");
     assert_eq!(lines[lines.len() - 1], "8 objects listed: 2 to load, 1 need nothing, 5 ignored, 0 left");
     assert_eq!(lab.rows("SELECT * FROM t"), ["1|a"], "a dry run loads nothing");

@@ -1,10 +1,10 @@
-//! The statements that delete rows by their keys.
+//! The statements that delete rows, or read them, by their keys.
 
 use super::{PARAMETERS_MAX, Source, Statement, array_type, floor_power_of_two, value_type, written};
 use crate::database::{Dialect, Tally};
 use crate::plan::{Layout, Plan};
 use crate::settings::WritePath;
-use crate::table::{Kind, quote};
+use crate::table::{Column, Kind, quote};
 
 /// Keys in one statement on Hologres: half of the vendor's batch, whose texts are twice as long as those of VALUES.
 const KEYS_MAX: usize = 256;
@@ -52,6 +52,28 @@ impl Statement {
             is_counted: false,
             tally: Tally::Written,
         })
+    }
+
+    /// Reads these columns of rows by key, as the vendor's client does on every version (`GetStatementBuilder`).
+    pub(in crate::sink) fn lookup(
+        plan: &Plan,
+        layout: &Layout,
+        dialect: Dialect,
+        columns: &[&Column],
+    ) -> Option<Self> {
+        let written = written(plan, layout);
+        let key = written.get(..layout.key_count).filter(|key| !key.is_empty())?;
+        let types = key.iter().map(|column| value_type(column.kind)).collect();
+        let names: Vec<String> = key.iter().map(|column| quote(&column.name)).collect();
+        let rows_max = floor_power_of_two(KEYS_MAX.min(PARAMETERS_MAX / key.len()).max(1));
+        let head = format!("SELECT {} FROM {} WHERE ", super::names(columns), plan.table.name.quoted());
+        let source = Source::Keys { types, names, rows_max };
+        let mut statement =
+            Self { head, source, tail: String::new(), is_counted: false, tally: Tally::Silent };
+        if dialect.is_hologres() {
+            statement.bound_length();
+        }
+        Some(statement)
     }
 
     /// One key in each statement from now on.
