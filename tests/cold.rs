@@ -1,10 +1,6 @@
 //! The first start of a hundred functions at once, on an empty database: a prefix full of objects does that. It has a
 //! binary of its own, since it takes the whole machine.
 
-#[path = "load/harness.rs"]
-mod harness;
-#[path = "hologres/lab.rs"]
-mod lab;
 mod support;
 #[path = "bootstrap/world.rs"]
 mod world;
@@ -15,8 +11,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use support::postgres::{Options, Postgres};
-use support::standin;
+use support::postgres::{self, Options, Postgres};
+use support::standin::{self, Standin};
 use world::{World, order_rows, orders, report};
 
 const STARTS: u32 = 100;
@@ -56,6 +52,7 @@ fn a_hundred_cold_starts_make_the_ledger_together() {
 #[test]
 fn a_hundred_cold_starts_on_hologres_make_the_ledger_together() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (world, _standin) = lab::world("cold", standin::Options::default());
-    start_all(&world);
+    let database = postgres::shared_hologres().database("cold");
+    let standin = Standin::start(&database, standin::Options::default());
+    start_all(&World::in_database("cold", standin.database()));
 }

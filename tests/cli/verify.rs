@@ -57,7 +57,7 @@ fn what_was_loaded_is_equal_until_it_changes() {
     assert_eq!(lab.rows("SELECT xmin, ctid FROM t ORDER BY id"), before, "nothing is written");
     assert_eq!(lab.db.count("holoload_ledger"), 1);
 
-    lab.db.run("UPDATE t SET name = 'other' WHERE id = 2; DELETE FROM t WHERE id = 3");
+    lab.db.run("UPDATE t SET name = 'hidden' WHERE id = 2; DELETE FROM t WHERE id = 3");
     let verdict = verify(&lab, &address, "").run().exits(1).json();
     assert_eq!(found(&verdict), ([3, 1, 1, 1, 0, 0], vec![3, 4]), "{verdict:#}");
     assert_eq!(verdict["is_equal"], false);
@@ -67,7 +67,7 @@ fn what_was_loaded_is_equal_until_it_changes() {
         &text.stdout,
         "different s3://…a.csv -> public.t\n  3 rows: 1 the same as in the table, 1 different, 1 missing\n  checksum …first at line 3, 4\n…`newer_by`",
     );
-    assert!(!text.stdout.contains("other") && text.stderr.is_empty(), "{text:?}");
+    assert!(!text.stdout.contains("hidden") && text.stderr.is_empty(), "{text:?}");
     for change in [
         "amount = 1.51",
         "at = at + interval '1 millisecond'",
