@@ -119,7 +119,7 @@ pub async fn reprocess(
             sweep.out.is_cut_short = true;
             break;
         }
-        let page = aws.list(&selection.bucket, &selection.prefix, from).await?;
+        let page = in_time(invocation, aws.list(&selection.bucket, &selection.prefix, from)).await?;
         for some in page.objects.chunks(KNOWN_KEYS_MAX) {
             sweep.take(context, some, on_report).await?;
         }
@@ -129,6 +129,16 @@ pub async fn reprocess(
         }
     }
     Ok(sweep.out)
+}
+
+/// Cut off while there is still time to say so.
+async fn in_time<T>(invocation: &Invocation<'_>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(at) = invocation.deadline else { return work.await };
+    let left = at.saturating_duration_since(Instant::now()).saturating_sub(invocation.exit_limit() / 2);
+    tokio::time::timeout(left, work).await.unwrap_or_else(|_| {
+        Err(Error::transient("reprocess the prefix: the invocation's time is up")
+            .with_hint("run the same request again; give the function more time if it never gets further"))
+    })
 }
 
 struct Sweep<'a> {
@@ -151,7 +161,9 @@ impl Sweep<'_> {
         on_report: &mut (dyn FnMut(Report) + Send),
     ) -> Result<()> {
         let routed = self.routed(context, listed)?;
-        for chosen in self.choose(context, routed).await? {
+        let invocation = self.invocation;
+        let choosing = self.choose(context, routed).boxed();
+        for chosen in in_time(invocation, choosing).await? {
             if self.selection.dry_run {
                 self.out.chosen_count += 1;
                 if self.out.chosen.len() < NAMED_MAX {

@@ -220,6 +220,32 @@ fn with_newer_by_the_newest_operation_wins_in_any_order() {
     }
 }
 
+/// A loader needs no more than what `setup` prints.
+#[test]
+fn the_right_to_delete_is_printed_and_is_enough() {
+    let lab = Lab::new("op_grants", "");
+    lab.db.query(TABLE);
+    lab.db.query(HELD);
+    let config = |write: &str| {
+        lab.file("setup.yml", format!("routes: [{{object: '**', table: t, write: {{{write}}}}}]"))
+    };
+    let setup = |write: &str| {
+        let run = lab.holoload(&["setup"]).without("HOLOLOAD_TABLE").env("HOLOLOAD_CONFIG", config(write));
+        run.run().exits(0).stdout
+    };
+    assert!(!setup("mode: upsert").contains("DELETE"));
+    assert!(!setup("op: Op, soft_delete: gone").contains("DELETE"));
+    let printed = setup("op: Op");
+    assert!(printed.ends_with("GRANT DELETE ON \"public\".\"t\" TO \"app\";\n"), "{printed}");
+    let without: String = printed.lines().filter(|line| !line.contains("GRANT DELETE")).collect();
+    lab.db.query(&without);
+    let text = "Op,id,name,n\nD,1,,\n";
+    load(&lab, "op: Op", text).run().failed(3, "42501", "setup");
+    lab.db.query(&printed);
+    load(&lab, "op: Op", text).run().loaded();
+    assert_eq!(rows(&lab), ["2|two|2", "3|three|3"]);
+}
+
 #[test]
 fn what_cannot_be_is_refused() {
     let lab = Lab::new("op_config", SOFT);
