@@ -17,6 +17,10 @@ use serde_json::Value;
 
 use crate::error::{Class, Error, Result, causes};
 
+mod list;
+
+pub use list::{Listed, Page};
+
 /// A TCP and TLS connect to S3 takes milliseconds; this waits out a lost packet or two.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// Until the first byte of an answer; S3 says 100–200 ms, archives and throttles take longer.

@@ -17,6 +17,9 @@ const CA_BYTES_MAX: u64 = 1024 * 1024;
 /// Rotation may have changed the secret since it was read; asking again more often than this helps nobody.
 const SECRET_AGE_MIN_MS: u64 = 1_000;
 
+/// What does without the ledger does without, in one line.
+const LEDGER_OFF: &str = "the ledger is off: repeated, late and simultaneous deliveries are not told apart";
+
 /// A configuration is a page or two; a megabyte of it is the wrong file.
 const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 
@@ -97,12 +100,16 @@ impl Context {
             PasswordSource::Given(_) | PasswordSource::None => None,
         };
         server.check_login()?;
+        let mut warnings = settings.warnings.clone();
+        if ledger.is_none() {
+            warnings.push(LEDGER_OFF.to_owned());
+        }
         Ok(Self {
             planner,
             aws,
             ledger,
             rejects,
-            warnings: settings.warnings.clone(),
+            warnings,
             acknowledge_failed: settings.acknowledge_failed,
             server,
             secret,

@@ -16,6 +16,7 @@ pub mod object;
 pub mod plan;
 pub mod reject;
 pub mod report;
+pub mod reprocess;
 pub mod row;
 pub mod settings;
 pub mod sink;

@@ -142,6 +142,8 @@ pub struct Report {
     pub updated_count: Option<u64>,
     /// Rows that were there already, the same.
     pub unchanged_count: u64,
+    /// Rows deleted, where a load deletes rows; null where the server does not tell.
+    pub deleted_count: Option<u64>,
     /// Bad rows.
     pub reject_count: u64,
     /// Rows that gave way to another one of the same key (within batches).
@@ -192,6 +194,7 @@ impl Report {
             inserted_count: Some(0),
             updated_count: Some(0),
             unchanged_count: 0,
+            deleted_count: None,
             reject_count: 0,
             duplicate_count: 0,
             byte_count: 0,
@@ -216,6 +219,7 @@ impl Report {
         self.inserted_count = Some(0);
         self.updated_count = Some(0);
         self.unchanged_count = 0;
+        self.deleted_count = None;
         self.reject_count = 0;
         self.duplicate_count = 0;
         self.byte_count = 0;
@@ -258,6 +262,7 @@ impl Report {
             self.updated_count = Some(0);
         }
         self.unchanged_count = 0;
+        self.deleted_count = None;
         self.duplicate_count = 0;
         self.status = Status::Failed;
         self.error = Some(error.into());
@@ -318,6 +323,7 @@ fn counts(report: &Report) -> String {
         (report.inserted_count.unwrap_or(0), "inserted"),
         (report.updated_count.unwrap_or(0), "updated"),
         (report.unchanged_count, "unchanged"),
+        (report.deleted_count.unwrap_or(0), "deleted"),
         (report.duplicate_count, "duplicate"),
         (report.reject_count, "rejected"),
     ] {

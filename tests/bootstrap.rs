@@ -14,6 +14,8 @@ mod http;
 mod logs;
 #[path = "bootstrap/queue.rs"]
 mod queue;
+#[path = "bootstrap/reprocess.rs"]
+mod reprocess;
 #[path = "bootstrap/start.rs"]
 mod start;
 mod support;

@@ -50,7 +50,7 @@ fn objects(payload: &Value, expected: Door) -> (Vec<Request>, Vec<(String, Strin
             let ignored = batch.ignored.into_iter().map(|one| (one.key, one.reason)).collect();
             (batch.requests, ignored)
         }
-        Event::Messages(messages) => panic!("taken for a queue's messages: {messages:?}"),
+        other => panic!("taken for something else: {other:?}"),
     }
 }
 

@@ -20,12 +20,16 @@ mod harness;
 mod http;
 #[path = "hologres/lab.rs"]
 mod lab;
+#[path = "hologres/ledger.rs"]
+mod ledger;
 #[path = "hologres/login.rs"]
 mod login;
 #[path = "hologres/model.rs"]
 mod model;
 #[path = "hologres/newer.rs"]
 mod newer;
+#[path = "hologres/op.rs"]
+mod op;
 #[path = "hologres/partitions.rs"]
 mod partitions;
 #[path = "hologres/paths.rs"]

@@ -20,6 +20,8 @@ mod metadata;
 mod modes;
 #[path = "load/newer.rs"]
 mod newer;
+#[path = "load/op.rs"]
+mod op;
 #[path = "load/rejects.rs"]
 mod rejects;
 #[path = "load/settings.rs"]

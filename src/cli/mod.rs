@@ -17,16 +17,19 @@ use crate::context::{self, Context};
 use crate::database::Dialect;
 use crate::error::{Class, Error, Result};
 use crate::handler::{Answer, handle};
-use crate::ledger::{self, Filter, Ledger};
+use crate::ledger::{self, Ledger};
 use crate::load::{Invocation, load};
 use crate::object::{ObjectRef, Request};
 use crate::plan::Limits;
 use crate::report::{self, ErrorReport, Report};
 use crate::settings::{Environment, ParseSettings, RouteSettings, Settings, WriteMode, WriteSettings};
-use crate::table::TableName;
+use crate::table::{TableName, quote};
 
+mod history;
 mod progress;
+mod reprocess;
 mod text;
+mod verify;
 
 /// What a laptop or a cron host spares for one load.
 const MEMORY_MIB: u64 = 1024;
@@ -49,7 +52,11 @@ enum Command {
     /// Load objects or files now
     Load(LoadArguments),
     /// Show what was loaded, newest first
-    History(HistoryArguments),
+    History(history::HistoryArguments),
+    /// Load what is missing under a prefix, or failed
+    Reprocess(reprocess::ReprocessArguments),
+    /// Compare an object with its table, write nothing
+    Verify(verify::VerifyArguments),
     /// Handle one event as Lambda would
     Invoke {
         /// The event, `-` for standard input
@@ -105,25 +112,6 @@ impl From<Mode> for WriteMode {
     }
 }
 
-#[derive(Args)]
-struct HistoryArguments {
-    /// Only loads that ended so
-    #[arg(long)]
-    status: Option<String>,
-    /// Only keys that begin so
-    #[arg(long)]
-    prefix: Option<String>,
-    /// Only loads into this table
-    #[arg(long)]
-    table: Option<String>,
-    /// At most so many lines
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 /// Runs the command line; the exit code says how it went.
 pub async fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -156,7 +144,9 @@ pub async fn run() -> ExitCode {
 async fn command(arguments: &Arguments) -> Result<Vec<Class>> {
     match &arguments.command {
         Command::Load(load) => run_load(arguments, load).await,
-        Command::History(history) => run_history(arguments, history).await,
+        Command::History(said) => history::run(arguments, said).await,
+        Command::Reprocess(said) => reprocess::run(arguments, said).await,
+        Command::Verify(said) => verify::run(arguments, said).await,
         Command::Invoke { event } => run_invoke(arguments, event).await,
         Command::Setup { apply } => run_setup(arguments, *apply).await,
     }
@@ -196,12 +186,7 @@ async fn settings_with(arguments: &Arguments, table: Option<&str>, aws: &Aws) ->
 async fn run_load(arguments: &Arguments, load: &LoadArguments) -> Result<Vec<Class>> {
     let requests = load.sources.iter().map(|source| request(source, load)).collect::<Result<Vec<_>>>()?;
     let aws = Aws::from_environment().await;
-    let mut settings = settings_with(arguments, load.table.as_deref(), &aws).await?;
-    if let Some(table) = &load.table {
-        // That is just what was asked for.
-        settings.warnings.retain(|warning| !warning.starts_with("HOLOLOAD_TABLE "));
-        settings.routes = vec![route_to(table, load.mode.map(Into::into), &settings)];
-    }
+    let settings = settings_to(arguments, load.table.as_deref(), load.mode.map(Into::into), &aws).await?;
     let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;
     let mut reports = Vec::with_capacity(requests.len());
     for request in &requests {
@@ -216,6 +201,21 @@ async fn run_load(arguments: &Arguments, load: &LoadArguments) -> Result<Vec<Cla
         print(&format!("{:#}", report::answer(&reports, &[])))?;
     }
     Ok(reports.iter().filter_map(Report::class).collect())
+}
+
+async fn settings_to(
+    arguments: &Arguments,
+    table: Option<&str>,
+    mode: Option<WriteMode>,
+    aws: &Aws,
+) -> Result<Settings> {
+    let mut settings = settings_with(arguments, table, aws).await?;
+    if let Some(table) = table {
+        // That is just what was asked for.
+        settings.warnings.retain(|warning| !warning.starts_with("HOLOLOAD_TABLE "));
+        settings.routes = vec![route_to(table, mode, &settings)];
+    }
+    Ok(settings)
 }
 
 /// `--table` stands for a route of its own; everything else is as the first route says.
@@ -235,6 +235,13 @@ fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> RouteS
 }
 
 fn request(source: &str, load: &LoadArguments) -> Result<Request> {
+    let mut request = Request::manual(object(source)?);
+    request.force = load.force;
+    request.dry_run = load.dry_run;
+    Ok(request)
+}
+
+fn object(source: &str) -> Result<ObjectRef> {
     let object = if source == "-" {
         ObjectRef::stdin(&format!("{:.3}-{}", jiff::Timestamp::now(), std::process::id()).replace(':', ""))
     } else if source.starts_with("s3://") {
@@ -249,10 +256,7 @@ fn request(source: &str, load: &LoadArguments) -> Result<Request> {
             .map_err(|error| Error::config(format!("read the path `{source}`")).with_source(error))?;
         ObjectRef::local(&path.to_string_lossy())
     };
-    let mut request = Request::manual(object);
-    request.force = load.force;
-    request.dry_run = load.dry_run;
-    Ok(request)
+    Ok(object)
 }
 
 async fn load_with_progress(context: &mut Context, request: &Request) -> Report {
@@ -272,31 +276,6 @@ fn show(report: &Report) -> Result<()> {
     Ok(())
 }
 
-async fn run_history(arguments: &Arguments, history: &HistoryArguments) -> Result<Vec<Class>> {
-    let (mut context, ledger) = with_ledger(arguments).await?;
-    let table = history.table.as_deref().map(TableName::parse).transpose()?;
-    let filter = Filter {
-        status: history.status.clone(),
-        prefix: history.prefix.clone(),
-        table: table.map(|table| table.to_string()),
-        line_max: i64::from(history.limit),
-    };
-    let lines = match ledger::history(&ledger, context.bare_session().await?, &filter).await {
-        // No ledger yet: looking at it is no reason to create it.
-        Err(error) if error.code() == Some("42P01") => Vec::new(),
-        lines => lines?,
-    };
-    context.discard().await;
-    if history.json {
-        let value =
-            serde_json::to_value(&lines).map_err(|source| Error::bug("write JSON").with_source(source))?;
-        print(&format!("{value:#}"))?;
-    } else {
-        print(&text::history(&lines))?;
-    }
-    Ok(Vec::new())
-}
-
 async fn run_setup(arguments: &Arguments, apply: bool) -> Result<Vec<Class>> {
     let aws = Aws::from_environment().await;
     let settings = settings(arguments, &aws).await?;
@@ -308,6 +287,14 @@ async fn run_setup(arguments: &Arguments, apply: bool) -> Result<Vec<Class>> {
     let host = settings.target.as_ref().map_or("", |target| target.host.as_str());
     let mut lines: Vec<String> = ledger::statements(&ledger, Dialect::of_host(host));
     lines.extend(ledger::grants(&ledger, &tables, if user.is_empty() { "loader" } else { user }));
+    let deleting = settings.routes.iter().filter(|route| route.write.op.is_some());
+    for route in deleting.filter(|route| route.write.soft_delete.is_none()) {
+        let table = TableName::parse(&route.table)?.quoted();
+        lines.push(format!(
+            "GRANT DELETE ON {table} TO {}",
+            quote(if user.is_empty() { "loader" } else { user })
+        ));
+    }
     print(&lines.iter().map(|line| format!("{line};")).collect::<Vec<_>>().join("\n"))?;
     if apply {
         let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;

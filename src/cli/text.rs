@@ -54,17 +54,26 @@ pub(super) fn history(lines: &[Entry]) -> String {
             object(line),
         ]);
     }
-    let mut widths = [0; 7];
-    for row in &rows {
+    table(&rows, &[3, 4, 5])
+}
+
+/// Columns side by side, the named ones to the right; the last has no fixed width.
+pub(super) fn table<const WIDTH: usize>(rows: &[[String; WIDTH]], right: &[usize]) -> String {
+    let mut widths = [0; WIDTH];
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
     let printed = rows.iter().map(|row| {
-        let cells = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| match at {
-            3..=5 => format!("{cell:>width$}"),
-            6 => cell.clone(),
-            _ => format!("{cell:<width$}"),
+        let cells = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| {
+            if right.contains(&at) {
+                format!("{cell:>width$}")
+            } else if at + 1 == WIDTH {
+                cell.clone()
+            } else {
+                format!("{cell:<width$}")
+            }
         });
         cells.collect::<Vec<_>>().join("  ")
     });

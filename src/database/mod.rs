@@ -20,12 +20,14 @@ mod catalog;
 mod copy;
 mod dialect;
 mod login;
+mod lookup;
 mod policy;
 mod statement;
 mod tls;
 
 pub use copy::{COPY_CHUNK_BYTES, CopyIn};
 pub use dialect::{Dialect, Version};
+pub use lookup::WireRow;
 pub use policy::{Failure, Kind as FailureKind};
 pub use statement::{ArrayType, Arrays, Counts, Fields, Tally};
 

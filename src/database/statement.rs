@@ -95,6 +95,29 @@ pub struct Fields<'a> {
     pub rows: &'a [&'a [u8]],
 }
 
+impl<'a> Fields<'a> {
+    pub(super) fn values(&self) -> Vec<Encoded<'a>> {
+        let mut values = Vec::with_capacity(self.rows.len() * self.types.len());
+        for row in self.rows {
+            let mut rest: &'a [u8] = row;
+            for one in self.types {
+                let Some((length, after)) = rest.split_first_chunk::<4>() else { break };
+                let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+                let (bytes, after) = after.split_at_checked(length.unwrap_or(0)).unwrap_or_default();
+                rest = after;
+                let format = if one.is_some() { Format::Binary } else { Format::Text };
+                values.push(Encoded { bytes: length.map(|_| bytes), format, bytes_to_come: 0 });
+            }
+        }
+        values
+    }
+
+    pub(super) fn parameter_types(&self) -> Vec<Type> {
+        let of_row = self.types.iter().map(|one| one.map_or(FROM_TEXT, |one| one.element));
+        self.rows.iter().flat_map(|_| of_row.clone()).cloned().collect()
+    }
+}
+
 /// What a statement did, where it says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -118,7 +141,7 @@ pub enum Tally {
 }
 
 /// A wire form that is bound as it is; its bytes never show in a debug text.
-struct Encoded<'a> {
+pub(super) struct Encoded<'a> {
     /// None is NULL.
     bytes: Option<&'a [u8]>,
     format: Format,
@@ -182,22 +205,9 @@ impl Session {
         fields: &Fields<'_>,
         tally: Tally,
     ) -> Result<Counts, Failure> {
-        let mut values = Vec::with_capacity(fields.rows.len() * fields.types.len());
-        for row in fields.rows {
-            let mut rest = *row;
-            for one in fields.types {
-                let Some((length, after)) = rest.split_first_chunk::<4>() else { break };
-                let length = usize::try_from(i32::from_be_bytes(*length)).ok();
-                let (bytes, after) = after.split_at_checked(length.unwrap_or(0)).unwrap_or_default();
-                rest = after;
-                let format = if one.is_some() { Format::Binary } else { Format::Text };
-                values.push(Encoded { bytes: length.map(|_| bytes), format, bytes_to_come: 0 });
-            }
-        }
+        let values = fields.values();
         if !self.statements.contains_key(sql) {
-            let of_row = fields.types.iter().map(|one| one.map_or(FROM_TEXT, |one| one.element));
-            let types: Vec<Type> = fields.rows.iter().flat_map(|_| of_row.clone()).cloned().collect();
-            self.prepare(sql, &types).await?;
+            self.prepare(sql, &fields.parameter_types()).await?;
         }
         self.write_values(sql, &values, fields.rows.len(), tally).await
     }

@@ -12,9 +12,11 @@ use crate::error::{Error, Result, nearest};
 use crate::object::{ObjectRef, Request};
 
 mod handed_on;
+mod reprocess;
 mod s3;
 
 pub use handed_on::continuation;
+pub use reprocess::{Selection, moment_ms};
 
 /// How deep envelopes may stand inside each other (S3 in SNS in SQS is 3).
 const NESTING_MAX: usize = 4;
@@ -91,6 +93,8 @@ pub enum Event {
     },
     /// Messages that are answered one by one.
     Messages(Vec<Message>),
+    /// Whatever stands under a prefix.
+    Reprocess(Selection),
 }
 
 /// Decides the door and reads what it carries.
@@ -100,6 +104,9 @@ pub enum Event {
 pub fn parse(payload: &Value) -> Result<Event> {
     if first_record(payload).is_some_and(|record| record.get("eventSource") == Some(&"aws:sqs".into())) {
         return messages(payload).map(Event::Messages);
+    }
+    if reprocess::is_selection(payload) {
+        return reprocess::selection(payload);
     }
     let (door, batch) = objects(payload, 1)?;
     Ok(Event::Objects { door, batch })
@@ -140,7 +147,7 @@ fn objects(payload: &Value, depth: usize) -> Result<(Door, Batch)> {
     if let Some(request) = payload.get("reprocess") {
         // `force` beside it instead of inside would do nothing, in silence.
         known_members(payload, &["reprocess"])?;
-        return reprocess(request);
+        return reprocess::objects(request);
     }
     Err(unrecognised("the payload has none of the members that name a door"))
 }
@@ -185,25 +192,6 @@ fn manual(payload: &Value, address: &str) -> Result<(Door, Batch)> {
     request.force = flag(payload, "force")?;
     request.dry_run = flag(payload, "dry_run")?;
     Ok((Door::Manual, Batch { requests: vec![request], ..Batch::default() }))
-}
-
-fn reprocess(request: &Value) -> Result<(Door, Batch)> {
-    known_members(request, &["objects", "force", "dry_run"])?;
-    let objects = request.get("objects").and_then(Value::as_array).filter(|objects| !objects.is_empty());
-    let objects = objects.ok_or_else(|| {
-        Error::input("read the reprocess request: `objects` must be a list of `s3://bucket/key`")
-    })?;
-    let mut requests = Vec::with_capacity(objects.len());
-    for address in objects {
-        let address = address.as_str().ok_or_else(|| {
-            Error::input("read the reprocess request: `objects` must be a list of `s3://bucket/key`")
-        })?;
-        let mut one = Request::manual(ObjectRef::parse_s3(address)?);
-        one.force = flag(request, "force")?;
-        one.dry_run = flag(request, "dry_run")?;
-        requests.push(one);
-    }
-    Ok((Door::Manual, Batch { requests, ..Batch::default() }))
 }
 
 fn known_members(object: &Value, known: &[&str]) -> Result<()> {

@@ -6,7 +6,7 @@
 //! commit together. On Hologres it is a lease.
 
 use std::cmp::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::database::{Parameter, Row, Session, Type};
 use crate::error::{Class, Error, Result};
@@ -16,13 +16,17 @@ use crate::table::TableName;
 
 mod ddl;
 mod history;
+mod known;
 mod lease;
+mod prune;
 mod record;
 mod resume;
 
 pub use ddl::{grants, statements};
 pub use history::{Entry, Filter, history};
+pub use known::{KNOWN_KEYS_MAX, Known, known};
 pub use lease::{LEASED_STATEMENT_MS, Lease};
+pub use prune::prune;
 pub use record::Line;
 pub use resume::{ResumePoint, Totals};
 
@@ -30,8 +34,12 @@ pub use resume::{ResumePoint, Totals};
 const REPEATED: &str = "failed before, under the same settings: ";
 /// Other writers of the same history may take the number first; each try looks again.
 const ATTEMPT_TRIES_MAX: u32 = 8;
+/// Tries to create the tables: a hundred cold starts at once are let through one after the other.
+const CREATE_TRIES_MAX: u32 = 12;
 /// Before the tables are looked for again, doubled each time: whoever creates them needs some milliseconds.
 const CREATE_PAUSE_MS: u64 = 5;
+/// And at the most.
+const CREATE_PAUSE_MAX_MS: u64 = 1_000;
 
 /// The two tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -295,7 +303,7 @@ impl Ledger {
             let may_pass = matches!(error.code(), Some("23505" | "42P07" | "42710" | "XX000" | "40P01"))
                 || error.class() == Class::Transient;
             let is_race = may_pass || session.dialect().is_hologres() && error.code() != Some("42501");
-            if !is_race || tried >= ATTEMPT_TRIES_MAX {
+            if !is_race || tried >= CREATE_TRIES_MAX {
                 let hint = format!(
                     "run as the table owner: {}; or set `ledger: off` (HOLOLOAD_LEDGER=off) to do without",
                     statements.join("; ")
@@ -304,7 +312,7 @@ impl Ledger {
                 let class = if may_pass { Class::Transient } else { Class::Config };
                 return Err(error.reclassed(class).with_hint(hint));
             }
-            tokio::time::sleep(Duration::from_millis(CREATE_PAUSE_MS << tried)).await;
+            tokio::time::sleep(create_pause(tried)).await;
         }
         Ok(())
     }
@@ -316,6 +324,14 @@ impl Ledger {
         let rows = session.query(sql, &values, "look for the ledger").await?;
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }
+}
+
+/// Half of the pause is left to chance, so that those who collided once do not do so again.
+fn create_pause(tried: u32) -> Duration {
+    let full_ms = (CREATE_PAUSE_MS << tried.min(16)).min(CREATE_PAUSE_MAX_MS);
+    // The clock's low digits are random enough to part them.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Duration::from_millis(full_ms / 2 + u64::from(now.subsec_nanos()) % (full_ms / 2 + 1))
 }
 
 /// Compares a request with what the fence remembers.

@@ -40,6 +40,9 @@ pub struct Totals {
     pub updated: Option<u64>,
     /// Rows that were there already.
     pub unchanged: u64,
+    /// Rows deleted, where the server tells.
+    #[serde(default)]
+    pub deleted: Option<u64>,
     /// Bad rows.
     pub rejects: u64,
     /// Rows that gave way to another one of the same key.

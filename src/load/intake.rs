@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::ledger::ResumePoint;
 use crate::plan::{First, Layout, Limits, Metadata, PERCENT_FROM_ROWS, Plan};
 use crate::reject::{Reject, Rejects};
-use crate::row::{Encoder, Extra, Moments, Reason, Refusal, Rules, Slot};
+use crate::row::{Encoder, Extra, Marks, Moments, Reason, Refusal, Rules, Slot};
 use crate::sink::{Batch, Refused};
+use crate::table::Kind;
 
 /// Why the loop stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,10 +240,17 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// What marks a deleted row in its column, and every other row.
+    fn deletion(&self, plan: &Plan) -> Option<Extra> {
+        let name = plan.route.operation.as_ref()?.soft_delete.as_deref()?;
+        let column = plan.table.columns.get(plan.table.column_index(name)?)?;
+        if column.kind == Kind::Bool {
+            return Some(Extra::Deletion { gone: b"true".to_vec(), there: Some(b"false".to_vec()) });
+        }
+        instant(self.loaded_at_ms).map(|gone| Extra::Deletion { gone: gone.into_bytes(), there: None })
+    }
+
     fn fill(&self, metadata: Metadata) -> Extra {
-        let instant = |epoch_ms: i64| {
-            jiff::Timestamp::from_millisecond(epoch_ms).ok().map(|moment| format!("{moment:.3}"))
-        };
         let text = match metadata {
             Metadata::Line => return Extra::Line,
             Metadata::Key => Some(self.key.clone()),
@@ -254,6 +262,10 @@ impl Facts {
         };
         Extra::Text(text.map(String::into_bytes))
     }
+}
+
+fn instant(epoch_ms: i64) -> Option<String> {
+    jiff::Timestamp::from_millisecond(epoch_ms).ok().map(|moment| format!("{moment:.3}"))
 }
 
 struct Opened {
@@ -295,8 +307,23 @@ fn encoder(plan: &Plan, layout: &Layout, rules: &Rules, facts: &Facts) -> Encode
             is_key: at < layout.key_count,
         })
     });
-    let extras = layout.filled.iter().map(|metadata| facts.fill(*metadata)).collect();
-    Encoder::new(rules.clone(), slots.collect(), layout.field_count).with_extras(extras)
+    let extras = layout.filled.iter().map(|metadata| facts.fill(*metadata));
+    let extras = extras.chain(facts.deletion(plan)).collect();
+    Encoder::new(rules.clone(), slots.collect(), layout.field_count)
+        .with_extras(extras)
+        .with_marks(marks(plan, layout))
+}
+
+fn marks(plan: &Plan, layout: &Layout) -> Option<Marks> {
+    let operation = plan.route.operation.as_ref()?;
+    let bytes = |word: &String| word.clone().into_bytes();
+    Some(Marks {
+        field: layout.op_field?,
+        insert: bytes(&operation.insert),
+        update: bytes(&operation.update),
+        delete: bytes(&operation.delete),
+        deletes: operation.deletes(),
+    })
 }
 
 struct Row<'r> {
@@ -308,9 +335,12 @@ struct Row<'r> {
 impl Row<'_> {
     fn take(&self, plan: &Plan, batch: &mut Batch, rejects: &mut Rejects) -> Result<()> {
         let start = batch.buffer().len();
-        match self.encoder.encode(&self.record, batch.buffer()) {
-            Ok(key_len) => {
-                batch.push(start, key_len, self.record.position, self.record.raw);
+        match self.encoder.encode_row(&self.record, batch.buffer()) {
+            Ok(encoded) => {
+                batch.push(start, encoded.key_len, self.record.position, self.record.raw);
+                if encoded.is_delete {
+                    batch.mark_last_as_delete();
+                }
                 Ok(())
             }
             Err(refusal) => self.reject(plan, rejects, &refusal),
@@ -330,7 +360,10 @@ impl Row<'_> {
         let reject = Reject {
             position: self.record.position,
             raw: self.record.raw,
-            column: column.map(|column| column.name.as_str()),
+            column: match &plan.route.operation {
+                Some(operation) if refusal.reason == Reason::Operation => Some(operation.name()),
+                _ => column.map(|column| column.name.as_str()),
+            },
             reason: &reason,
             code: None,
             server_text: None,

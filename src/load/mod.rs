@@ -29,6 +29,7 @@ mod history;
 mod intake;
 mod invocation;
 mod stream;
+mod verify;
 
 use fence::Fence;
 use handover::{hand_on, name_parts};
@@ -36,6 +37,7 @@ use history::HistoryLine;
 use intake::Facts;
 pub use invocation::Invocation;
 use stream::{Course, Flow, Stream, show};
+pub use verify::{Verdict, verify};
 
 /// How long a statement waits for rows that another load has locked.
 const LOCK_WAIT_MS: u64 = 60_000;

@@ -251,6 +251,7 @@ impl<'a> Stream<'a> {
                 inserted: report.inserted_count,
                 updated: report.updated_count,
                 unchanged: report.unchanged_count,
+                deleted: report.deleted_count,
                 rejects: reach.reject_count,
                 duplicates: report.duplicate_count,
                 cut: reach.cut_count,
@@ -427,7 +428,7 @@ impl Way<'_> {
 }
 
 /// Reads until the batch is full, the object ends or the time is over; answers how far that is.
-async fn fill(
+pub(super) async fn fill(
     body: &mut ObjectBody,
     intake: &mut Intake<'_>,
     is_at_end: &mut bool,
@@ -467,6 +468,7 @@ pub(super) fn show(point: &ResumePoint, report: &mut Report) {
     report.inserted_count = totals.inserted;
     report.updated_count = totals.updated;
     report.unchanged_count = totals.unchanged;
+    report.deleted_count = totals.deleted;
     report.duplicate_count = totals.duplicates;
 }
 
@@ -475,5 +477,8 @@ fn count(report: &mut Report, written: &Written) {
     report.inserted_count = report.inserted_count.zip(written.counts.inserted).map(|(sum, new)| sum + new);
     report.updated_count = report.updated_count.zip(updated).map(|(sum, new)| sum + new);
     report.unchanged_count += written.unchanged;
+    if let Some(deleted) = written.deleted {
+        *report.deleted_count.get_or_insert(0) += deleted;
+    }
     report.duplicate_count += written.duplicates;
 }

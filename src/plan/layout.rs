@@ -1,6 +1,6 @@
 //! Which field goes into which column: the header rule, columns by position, and columns that the object itself fills.
 
-use super::{HeaderRule, Metadata, Plan};
+use super::{HeaderRule, Metadata, OpPlace, Plan};
 use crate::decode::Record;
 use crate::error::{Error, Result, nearest};
 use crate::settings::WriteMode;
@@ -11,12 +11,15 @@ impl Plan {
     /// # Errors
     /// `Config` for a header that does not fit the table; `Input` for a record that is neither header nor data.
     pub fn first_record(&self, record: &Record<'_>) -> Result<First> {
-        let matching = record
-            .fields()
-            .filter(|field| {
-                std::str::from_utf8(field.bytes).is_ok_and(|name| self.table.column_index(name).is_some())
-            })
-            .count();
+        let op_name = match self.op_place() {
+            Some(OpPlace::Column(name)) => Some(name.as_bytes()),
+            _ => None,
+        };
+        let named = record.fields().filter(|field| {
+            let is_column = |name| self.table.column_index(name).is_some();
+            Some(field.bytes) == op_name || std::str::from_utf8(field.bytes).is_ok_and(is_column)
+        });
+        let matching = named.count();
         let is_header = match self.route.header {
             HeaderRule::Present => true,
             HeaderRule::Absent => false,
@@ -70,11 +73,20 @@ impl Plan {
         ))
     }
 
+    fn op_place(&self) -> Option<&OpPlace> {
+        self.route.operation.as_ref().map(|operation| &operation.place)
+    }
+
+    fn soft_delete(&self) -> Option<&str> {
+        self.route.operation.as_ref()?.soft_delete.as_deref()
+    }
+
     /// Columns that a file may have.
     fn writable(&self) -> impl Iterator<Item = usize> + '_ {
         let columns = self.table.columns.iter().enumerate();
         let is_open = |index: usize, name: &str| {
-            let is_filled = self.route.columns.iter().any(|(filled, _)| filled == name);
+            let is_filled = self.route.columns.iter().any(|(filled, _)| filled == name)
+                || self.soft_delete() == Some(name);
             self.table.columns[index].generated.is_writable() && !is_filled
         };
         columns.filter(move |(index, column)| is_open(*index, &column.name)).map(|(index, _)| index)
@@ -86,7 +98,11 @@ impl Plan {
     /// `Config` for a header that does not fit the table.
     pub fn by_header(&self, record: &Record<'_>) -> Result<Layout> {
         let mut columns = Vec::with_capacity(record.field_count());
-        for field in record.fields() {
+        let op_field = self.op_field(record)?;
+        for (at, field) in record.fields().enumerate() {
+            if Some(at) == op_field {
+                continue;
+            }
             let name =
                 std::str::from_utf8(field.bytes).map_err(|_| Error::input("the header is not UTF-8"))?;
             let Some(index) = self.table.column_index(name) else { return Err(self.unknown_column(name)) };
@@ -101,6 +117,12 @@ impl Plan {
                 ))
                 .with_hint("drop the column from the file, or from `columns:`"));
             }
+            if self.soft_delete() == Some(name) {
+                return Err(Error::config(format!(
+                    "column `{name}` marks deleted rows, the file must not have it"
+                ))
+                .with_hint("drop the column from the file, or `soft_delete` from the route"));
+            }
             if !column.generated.is_writable() {
                 return Err(Error::config(format!(
                     "column `{name}` is generated always, the file must not have it"
@@ -109,7 +131,22 @@ impl Plan {
             }
             columns.push(index);
         }
-        self.layout(&columns)
+        self.layout(&columns, op_field)
+    }
+
+    /// Where a header has the field that marks deleted rows.
+    fn op_field(&self, record: &Record<'_>) -> Result<Option<usize>> {
+        let found = match self.op_place() {
+            None => return Ok(None),
+            Some(OpPlace::Field(at)) => Some(*at).filter(|at| *at < record.field_count()),
+            Some(OpPlace::Column(name)) => record.fields().position(|field| field.bytes == name.as_bytes()),
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+        let name = self.route.operation.as_ref().map_or("op", |operation| operation.name());
+        Err(Error::config(format!("the file has no column `{name}`, which says what becomes of its rows"))
+            .with_hint("files without it need a route of their own, without `op`"))
     }
 
     fn unknown_column(&self, name: &str) -> Error {
@@ -130,13 +167,20 @@ impl Plan {
     /// The layout of records without header, if so many fields are as many as there are columns.
     pub fn by_position(&self, field_count: usize) -> Result<Option<Layout>> {
         let columns: Vec<usize> = self.writable().collect();
-        if columns.len() == field_count { self.layout(&columns).map(Some) } else { Ok(None) }
+        let op_field = match self.op_place() {
+            None => None,
+            Some(OpPlace::Field(at)) if *at < field_count => Some(*at),
+            Some(_) => return Ok(None),
+        };
+        let is_whole = columns.len() + usize::from(op_field.is_some()) == field_count;
+        if is_whole { self.layout(&columns, op_field).map(Some) } else { Ok(None) }
     }
 
-    /// `fields` holds the column of each field; after them stand, as if they were fields, the columns that the object
+    /// `fields` holds the column of each field but the one that marks deleted rows; after them stand, as if they were fields, the columns that the object
     /// itself fills. Key columns come first in what is made of it.
-    fn layout(&self, fields: &[usize]) -> Result<Layout> {
-        let filled = self.route.columns.iter().filter_map(|(name, _)| self.table.column_index(name));
+    fn layout(&self, fields: &[usize], op_field: Option<usize>) -> Result<Layout> {
+        let filled = self.route.columns.iter().map(|(name, _)| name.as_str()).chain(self.soft_delete());
+        let filled = filled.filter_map(|name| self.table.column_index(name));
         let columns: Vec<usize> = fields.iter().copied().chain(filled).collect();
         for (index, column) in self.table.columns.iter().enumerate() {
             let is_left_out = !columns.contains(&index) && column.generated.is_writable();
@@ -170,14 +214,16 @@ impl Plan {
         }
         let has_whole_key = key.iter().all(|index| columns.contains(index));
         let key_count = if has_whole_key { key.len() } else { 0 };
+        // Fields from the mark on stand one further on in the record.
+        let field = |at: usize| at + usize::from(op_field.is_some_and(|op| at >= op));
         let place = |column: usize| columns.iter().position(|one| *one == column);
         let mut slots: Vec<Slot> = Vec::with_capacity(columns.len());
         for column in key.iter().take(key_count) {
-            slots.extend(place(*column).map(|field| Slot { column: *column, field }));
+            slots.extend(place(*column).map(|at| Slot { column: *column, field: field(at) }));
         }
-        for (field, column) in columns.iter().enumerate() {
+        for (at, column) in columns.iter().enumerate() {
             if !key.iter().take(key_count).any(|one| one == column) {
-                slots.push(Slot { column: *column, field });
+                slots.push(Slot { column: *column, field: field(at) });
             }
         }
         let newer_slot = match &self.route.newer_by {
@@ -192,7 +238,8 @@ impl Plan {
             }
         };
         let filled = self.route.columns.iter().map(|(_, metadata)| *metadata).collect();
-        Ok(Layout { slots, key_count, newer_slot, field_count: fields.len(), filled })
+        let field_count = fields.len() + usize::from(op_field.is_some());
+        Ok(Layout { slots, key_count, newer_slot, field_count, op_field, filled })
     }
 }
 
@@ -225,6 +272,8 @@ pub struct Layout {
     pub newer_slot: Option<usize>,
     /// Fields in every record.
     pub field_count: usize,
-    /// What stands behind the fields, from this index on.
+    /// The field that marks deleted rows.
+    pub op_field: Option<usize>,
+    /// What stands behind the fields, from this index on; after it the column that keeps the mark, if any does.
     pub filled: Vec<Metadata>,
 }

@@ -21,8 +21,10 @@ use crate::settings::{
 use crate::table::{Kind, Table, TableName};
 
 mod layout;
+mod op;
 
 pub use layout::{First, Layout, Slot};
+pub use op::{OpPlace, Operation};
 
 /// Bad rows put up with when there is a place to keep them.
 const BAD_ROWS_MAX: u64 = 100;
@@ -99,6 +101,8 @@ pub struct Route {
     pub partitions: PartitionRule,
     /// The column that tells which of two rows is newer.
     pub newer_by: Option<String>,
+    /// The field that marks deleted rows.
+    pub operation: Option<Operation>,
     /// Columns that the object itself fills.
     pub columns: Vec<(String, Metadata)>,
     /// How bytes become records.
@@ -236,6 +240,11 @@ impl Planner {
         }
     }
 
+    /// Whether there is no route at all.
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
     /// The time zone in which times without zone are read.
     pub fn zone(&self) -> &TimeZone {
         &self.zone
@@ -284,6 +293,7 @@ impl Route {
             path,
             partitions: said.write.partitions,
             newer_by: newer_by(&said.write)?,
+            operation: Operation::new(&said.write)?,
             columns: filled(said)?,
             dialect: Dialect { delimiter, quote, escape, skip_lines: parse.skip_lines },
             header: parse.header,
@@ -397,6 +407,7 @@ impl Plan {
         }
         check_newer_by(&route, &table)?;
         check_filled(&route, &table)?;
+        op::check_soft_delete(&route, &table)?;
         let mut text = route.fingerprint.clone();
         // Writing to a String cannot fail.
         let _ = write!(text, "{:?}{:?}", table.columns, table.key);

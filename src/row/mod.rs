@@ -21,6 +21,7 @@
 
 mod json;
 mod numeric;
+mod op;
 mod refusal;
 mod scalar;
 mod text;
@@ -34,6 +35,7 @@ use jiff::tz::TimeZone;
 
 use crate::decode::Record;
 use crate::table::Kind;
+pub use op::Marks;
 pub use refusal::{Reason, Refusal};
 use zone::Zones;
 
@@ -80,6 +82,22 @@ pub enum Extra {
     Text(Option<Vec<u8>>),
     /// The line on which the record begins.
     Line,
+    /// One text for deleted rows, another one, or NULL, for all others.
+    Deletion {
+        /// Of a row that is marked as deleted.
+        gone: Vec<u8>,
+        /// Of the others.
+        there: Option<Vec<u8>>,
+    },
+}
+
+/// What a row came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// How many of its bytes, from the first, are the key.
+    pub key_len: usize,
+    /// It is to be deleted, and nothing but its key was encoded.
+    pub is_delete: bool,
 }
 
 /// Digits of the largest line number.
@@ -95,6 +113,7 @@ pub struct Encoder {
     key_slot_count: usize,
     field_count: usize,
     extras: Vec<Extra>,
+    marks: Option<Marks>,
 }
 
 impl Encoder {
@@ -113,6 +132,7 @@ impl Encoder {
             key_slot_count,
             field_count,
             extras: Vec::new(),
+            marks: None,
         }
     }
 
@@ -123,10 +143,22 @@ impl Encoder {
         self
     }
 
+    /// The same for records of which one field marks deleted rows.
+    #[must_use]
+    pub fn with_marks(mut self, marks: Option<Marks>) -> Self {
+        self.marks = marks;
+        self
+    }
+
     /// Appends the row to `out` and answers how many of its bytes, from the first, are the key.
     ///
     /// On refusal `out` is left as it was.
     pub fn encode(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<usize, Refusal> {
+        self.encode_row(record, out).map(|encoded| encoded.key_len)
+    }
+
+    /// The same, for records that may be about rows to delete.
+    pub fn encode_row(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<Encoded, Refusal> {
         let start = out.len();
         self.append_row(record, out).inspect_err(|_| out.truncate(start))
     }
@@ -154,14 +186,20 @@ impl Encoder {
         micros - finer
     }
 
-    fn append_row(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<usize, Refusal> {
+    fn append_row(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<Encoded, Refusal> {
         let ragged = Reason::FieldCount { found: record.field_count(), expected: self.field_count };
         if record.field_count() != self.field_count {
             return Err(Refusal { slot: None, reason: ragged });
         }
         let start = out.len();
-        let mut key_bytes = 0;
-        for (index, slot) in self.slots.iter().enumerate() {
+        let mut key_len = 0;
+        let is_delete = match &self.marks {
+            None => false,
+            Some(marks) => marks.says_delete(record)? && marks.deletes,
+        };
+        // Of a row that goes only the key matters; files of changes leave the rest empty.
+        let slots = if is_delete { &self.slots[..self.key_slot_count] } else { &self.slots[..] };
+        for (index, slot) in slots.iter().enumerate() {
             let refuse = |reason| Refusal { slot: Some(index), reason };
             match record.field(slot.field) {
                 Some(field) if !field.is_quoted && field.bytes == self.null_string => append_null(slot, out),
@@ -170,10 +208,10 @@ impl Encoder {
             }
             .map_err(refuse)?;
             if index + 1 == self.key_slot_count {
-                key_bytes = out.len() - start;
+                key_len = out.len() - start;
             }
         }
-        Ok(key_bytes)
+        Ok(Encoded { key_len, is_delete })
     }
 
     fn append_extra(&self, slot: &Slot, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Reason> {
@@ -187,6 +225,14 @@ impl Encoder {
                 let _ = write!(rest, "{}", record.position.line);
                 let unused = rest.len();
                 self.append_value(slot, &digits[..LINE_DIGITS - unused], out)
+            }
+            Some(Extra::Deletion { gone, there }) => {
+                let is_gone = self.marks.as_ref().is_some_and(|marks| marks.says_delete(record) == Ok(true));
+                match there {
+                    _ if is_gone => self.append_value(slot, gone, out),
+                    Some(there) => self.append_value(slot, there, out),
+                    None => append_null(slot, out),
+                }
             }
             Some(Extra::Text(None)) | None => append_null(slot, out),
         }

@@ -21,6 +21,8 @@ pub enum Reason {
         /// Fields that every record must have.
         expected: usize,
     },
+    /// Neither of the words for an inserted, an updated and a deleted row.
+    Operation,
     /// NULL where the column is `NOT NULL`.
     Null,
     /// A NUL byte, which no text type of the server can hold.
@@ -140,6 +142,7 @@ impl fmt::Display for Reason {
                     plural(usize::from(digits), "digit")
                 );
             }
+            Self::Operation => "unknown operation",
             Self::Null => "NULL in a NOT NULL column",
             Self::NulByte => "NUL byte",
             Self::NotUtf8 => "not UTF-8",

@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result, nearest};
 
 mod environment;
+mod op;
 
 pub use environment::{Environment, VARIABLES};
+pub use op::OpSettings;
 
 /// A text that must not be seen: passwords.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -260,6 +262,11 @@ pub struct WriteSettings {
     pub partitions: PartitionRule,
     /// A column: of two rows with one key the one with the greater value in it stays, whichever comes first.
     pub newer_by: Option<String>,
+    /// The field that says of each row whether it was inserted, updated or deleted.
+    #[serde(deserialize_with = "op::op")]
+    pub op: Option<OpSettings>,
+    /// A column that marks deleted rows, which then stay.
+    pub soft_delete: Option<String>,
 }
 
 /// Which objects go into which table, and how.

@@ -41,6 +41,10 @@ pub struct Batch {
     raw: Vec<u8>,
     rows: Vec<BatchRow>,
     settled: Vec<u32>,
+    /// Rows that stand for deletions, in file order.
+    deletes: Vec<u32>,
+    /// Those of them that were settled on.
+    removed: Vec<u32>,
     sorted: Vec<(u64, u32)>,
     /// How new each row is, where that settles anything.
     ages: Vec<i64>,
@@ -57,6 +61,17 @@ impl Batch {
     pub fn push(&mut self, start: usize, key_len: usize, position: Position, raw: &[u8]) {
         self.rows.push(BatchRow { position, start, key_end: start + key_len, raw_start: self.raw.len() });
         self.raw.extend_from_slice(raw);
+    }
+
+    /// The last row has nothing but a key: the row of this key is to be deleted.
+    pub fn mark_last_as_delete(&mut self) {
+        // The number of rows is bounded far below u32.
+        self.deletes.extend(self.rows.len().checked_sub(1).and_then(|last| u32::try_from(last).ok()));
+    }
+
+    /// Whether row `row` is a deletion.
+    pub fn is_delete(&self, row: u32) -> bool {
+        self.deletes.binary_search(&row).is_ok()
     }
 
     /// Number of rows.
@@ -115,6 +130,8 @@ impl Batch {
         self.raw.clear();
         self.rows.clear();
         self.settled.clear();
+        self.deletes.clear();
+        self.removed.clear();
         self.sorted.clear();
         self.ages.clear();
         self.settlement = None;
@@ -129,7 +146,8 @@ impl Batch {
         }
     }
 
-    fn key(&self, row: u32) -> &[u8] {
+    /// The encoded key of row `row`.
+    pub(super) fn key(&self, row: u32) -> &[u8] {
         self.rows.get(row as usize).and_then(|row| self.bytes.get(row.start..row.key_end)).unwrap_or_default()
     }
 
@@ -161,7 +179,14 @@ impl Batch {
             }
         }
         self.sorted = sorted;
-        (self.rows.len() - self.settled.len()) as u64
+        let duplicates = (self.rows.len() - self.settled.len()) as u64;
+        self.removed.clear();
+        if !self.deletes.is_empty() {
+            let deletes = &self.deletes;
+            let (removed, settled) = self.settled.iter().partition(|row| deletes.binary_search(row).is_ok());
+            (self.removed, self.settled) = (removed, settled);
+        }
+        duplicates
     }
 
     fn compare(&self, left: (u64, u32), right: (u64, u32)) -> Ordering {
@@ -173,6 +198,11 @@ impl Batch {
                 _ => left.1.cmp(&right.1),
             }
         })
+    }
+
+    /// How new row `row` is by one of its fields.
+    pub fn age_by(&self, row: u32, slot: usize) -> Option<i64> {
+        self.fields(row).nth(slot).flatten().map(whole_number)
     }
 
     fn age(&self, row: u32) -> Option<i64> {
@@ -199,8 +229,13 @@ impl Batch {
     }
 
     /// The rows to write, in key order; valid after [`Batch::settle`].
-    pub(super) fn settled(&self) -> &[u32] {
+    pub fn settled(&self) -> &[u32] {
         &self.settled
+    }
+
+    /// The deletions to carry out, in key order; their keys are others than those of the rows to write.
+    pub fn removed(&self) -> &[u32] {
+        &self.removed
     }
 
     /// Puts rows into key order.
@@ -339,6 +374,25 @@ mod tests {
         let mut rows = batch(&["prefix-prefix-b", "prefix-prefix-a", "prefix-prefix-", "prefix-prefix-a\0"]);
         assert_eq!(rows.settle(Settlement::LastWins), 0);
         assert_eq!(rows.settled(), [2, 1, 0, 3]);
+    }
+
+    #[test]
+    fn deletions_are_settled_with_the_rows_and_kept_apart() {
+        let mut rows = Batch::default();
+        for (key, is_delete) in [("a", false), ("b", true), ("a", true), ("c", true), ("b", false)] {
+            push_row(&mut rows, &[Some(key.as_bytes())], 1);
+            if is_delete {
+                rows.mark_last_as_delete();
+            }
+        }
+        assert_eq!(rows.settle(Settlement::LastWins), 2);
+        assert_eq!((rows.settled(), rows.removed()), (&[4][..], &[2, 3][..]));
+        assert_eq!((rows.displaced_by(2), rows.displaced_by(4)), (Some(0), Some(1)));
+        assert!(rows.is_delete(1) && !rows.is_delete(4));
+        rows.clear();
+        push_row(&mut rows, &[Some(b"b")], 1);
+        assert_eq!(rows.settle(Settlement::LastWins), 0);
+        assert_eq!((rows.settled(), rows.removed()), (&[0][..], &[][..]));
     }
 
     #[test]

@@ -17,12 +17,14 @@ use crate::table::Kind;
 
 mod batch;
 mod csv;
+mod lookup;
 mod partition;
 mod path;
 mod sql;
 
 use batch::Settlement;
 pub use batch::{Batch, BatchRow};
+pub use lookup::{Compared, Lookup, Print};
 use partition::Partitions;
 pub use path::Refusals;
 use sql::Statement;
@@ -58,6 +60,8 @@ pub struct Written {
     pub durability: Durability,
     /// Rows inserted and updated.
     pub counts: Counts,
+    /// Rows deleted, where rows are and the server tells.
+    pub deleted: Option<u64>,
     /// Rows that were there already, the same (or kept, in `ignore` mode).
     pub unchanged: u64,
     /// Rows that gave way to another row of the batch with the same key.
@@ -86,6 +90,8 @@ pub struct Sink {
     settlement: Settlement,
     /// The INSERT of an INSERT path; of a COPY path the one that finds bad rows.
     insert: Insert,
+    /// Where rows are deleted.
+    delete: Option<Insert>,
     copy: Option<Copy>,
     partitions: Option<Partitions>,
     order: Vec<u32>,
@@ -148,12 +154,14 @@ impl Sink {
             open: None,
         });
         let statement = Statement::new(plan, layout, dialect, insert_path);
+        let delete = Statement::delete(plan, layout, dialect, insert_path);
         Ok(Self {
             path,
             dialect,
             is_whole: plan.route.atomic != Some(false),
             settlement: sql::settlement(plan, layout),
-            insert: Insert { statement, arrays: vec![Vec::new(); layout.slots.len()], texts: Vec::new() },
+            insert: Insert::new(statement, layout.slots.len()),
+            delete: delete.map(|statement| Insert::new(statement, layout.key_count)),
             copy,
             partitions: Partitions::new(plan, layout),
             order: Vec::new(),
@@ -230,6 +238,7 @@ impl Sink {
         let written = Written {
             durability: if is_pending { Durability::Accepted } else { Durability::Durable },
             counts: Counts { written: 0, inserted: Some(0) },
+            deleted: self.delete.as_ref().filter(|_| !self.dialect.is_hologres()).map(|_| 0),
             unchanged: 0,
             duplicates: batch.settle(self.settlement),
             refused: Vec::new(),
@@ -263,6 +272,9 @@ impl Sink {
         bounds: Bounds,
         work: &mut Work,
     ) -> Result<Option<Stop>> {
+        if batch.settled().is_empty() {
+            return self.insert_all(session, batch, bounds, work).await;
+        }
         let Some(copy) = &self.copy else { return Err(Error::bug("copy rows without a statement")) };
         let mut tuples = BINARY_HEAD.to_vec();
         batch.append_tuples(batch.settled(), copy.column_count, &mut tuples);
@@ -283,7 +295,8 @@ impl Sink {
             Ok(()) => {
                 let rows = batch.settled().len();
                 work.written.count(Counts { written: rows as u64, inserted: None }, rows);
-                Ok(None)
+                self.queue_deletes(batch, work);
+                self.insert(session, batch, bounds, work).await
             }
             Err(failure) if failure.is_row_fault => self.insert_all(session, batch, bounds, work).await,
             Err(failure) if refuses_path(&failure, false) => Ok(Some(Stop::PathRefused(failure.error))),
@@ -328,14 +341,15 @@ impl Sink {
         bounds: Bounds,
         work: &mut Work,
     ) -> Result<Option<Stop>> {
-        let mut rest = batch.settled();
-        while !rest.is_empty() {
-            let (rows, after) = rest.split_at(self.insert.statement.rows_of(rest.len()).max(1));
-            rest = after;
-            work.pending.push(rows.to_vec());
-        }
-        work.pending.reverse();
+        self.queue_deletes(batch, work);
+        queue(&self.insert.statement, batch.settled(), &mut work.pending);
         self.insert(session, batch, bounds, work).await
+    }
+
+    fn queue_deletes(&self, batch: &Batch, work: &mut Work) {
+        if let Some(delete) = &self.delete {
+            queue(&delete.statement, batch.removed(), &mut work.pending);
+        }
     }
 
     /// Statement after statement; what is refused is halved until each bad row stands alone. Halves are taken in file
@@ -355,12 +369,35 @@ impl Sink {
             self.order.clear();
             self.order.extend_from_slice(&rows);
             batch.sort_by_key(&mut self.order);
-            let failure = match self.insert.send(session, batch, &self.order).await {
+            let is_delete = rows.first().is_some_and(|row| batch.is_delete(*row));
+            let statement = self.delete.as_mut().filter(|_| is_delete).unwrap_or(&mut self.insert);
+            if is_delete && statement.statement.rows_of(rows.len()) < rows.len() {
+                // Queued before it turned out how few are taken at once.
+                queue(&statement.statement, &rows, &mut work.pending);
+                continue;
+            }
+            let failure = match statement.send(session, batch, &self.order).await {
+                Ok(counts) if is_delete => {
+                    work.written.count_deleted(counts, rows.len());
+                    continue;
+                }
                 Ok(counts) => {
                     work.written.count(counts, rows.len());
                     continue;
                 }
                 Err(failure) if failure.is_row_fault => failure,
+                Err(failure)
+                    if is_delete
+                        && rows.len() > 1
+                        && self.dialect.is_hologres()
+                        && refuses_path(&failure, false) =>
+                {
+                    // Several keys at once are no Fixed Plan by the book: one by one, from here on.
+                    statement.statement.limit_to_one_row();
+                    queue(&statement.statement, &rows, &mut work.pending);
+                    continue;
+                }
+                Err(failure) if is_delete => return Err(failure.error),
                 Err(failure) if self.dialect.is_hologres() && refuses_path(&failure, false) => {
                     return Ok(Some(Stop::PathRefused(failure.error)));
                 }
@@ -387,7 +424,23 @@ impl Sink {
     }
 }
 
+/// Puts rows before what is pending, statement by statement.
+fn queue(statement: &Statement, rows: &[u32], pending: &mut Vec<Vec<u32>>) {
+    let before = pending.len();
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let (rows, after) = rest.split_at(statement.rows_of(rest.len()).max(1));
+        rest = after;
+        pending.push(rows.to_vec());
+    }
+    pending[before..].reverse();
+}
+
 impl Insert {
+    fn new(statement: Statement, column_count: usize) -> Self {
+        Self { statement, arrays: vec![Vec::new(); column_count], texts: Vec::new() }
+    }
+
     /// Sends rows as one statement; as many as [`Statement::rows_of`] says, or half of that, and half again.
     async fn send(
         &mut self,
@@ -419,6 +472,11 @@ impl Written {
     fn count(&mut self, counts: Counts, sent: usize) {
         self.counts.written += counts.written;
         self.counts.inserted = self.counts.inserted.zip(counts.inserted).map(|(sum, new)| sum + new);
+        self.unchanged += (sent as u64).saturating_sub(counts.written);
+    }
+
+    fn count_deleted(&mut self, counts: Counts, sent: usize) {
+        self.deleted = self.deleted.map(|sum| sum + counts.written);
         self.unchanged += (sent as u64).saturating_sub(counts.written);
     }
 

@@ -124,6 +124,9 @@ fn on_hologres(plan: &Plan, layout: &Layout, version: Version, path: WritePath) 
     if path != WritePath::BulkCopy && plan.route.atomic == Some(true) {
         return Some("not atomic".to_owned());
     }
+    if let Some(why) = deleting(plan, path) {
+        return Some(why.to_owned());
+    }
     if let Some(name) = unwritten_distribution(plan, layout) {
         return Some(format!("the file lacks `{name}`, part of the distribution key"));
     }
@@ -140,6 +143,16 @@ fn on_hologres(plan: &Plan, layout: &Layout, version: Version, path: WritePath) 
         WritePath::Values | WritePath::SingleRow => too_long(plan, layout, path),
         WritePath::BulkCopy => bulk_copy(plan, layout, version),
     }
+}
+
+/// Rows that a file marks as deleted.
+fn deleting(plan: &Plan, path: WritePath) -> Option<&'static str> {
+    plan.route.operation.as_ref().filter(|operation| operation.deletes())?;
+    if plan.table.partition_column.is_some() {
+        // Help, "DELETE": it cannot target a partitioned parent.
+        return Some("rows cannot be deleted through a partitioned parent: `soft_delete` marks them");
+    }
+    (path == WritePath::BulkCopy).then_some("a copy deletes no rows: `soft_delete` marks them")
 }
 
 fn written<'a>(plan: &'a Plan, layout: &'a Layout) -> impl Iterator<Item = &'a Column> {

@@ -6,6 +6,8 @@ use crate::plan::{Layout, Plan};
 use crate::settings::{WriteMode, WritePath};
 use crate::table::{Column, Generated, Kind, quote};
 
+mod delete;
+
 /// Longest query that Hologres takes, in bytes (help, "FAQ about Hologres SQL statements": `query length … exceeded
 /// the maximum 102400`).
 pub(super) const QUERY_BYTES_MAX: usize = 102_400;
@@ -29,10 +31,12 @@ pub(super) struct Statement {
 }
 
 enum Source {
-    /// Whole columns.
-    Arrays { types: Vec<ArrayType>, select: String, rows_max: usize },
+    /// Whole columns, and what is made of them.
+    Arrays { types: Vec<ArrayType>, text: String, rows_max: usize },
     /// Value by value; of each column its type, where it has one of its own, and columns set to their default.
     Values { types: Vec<Option<ArrayType>>, defaults: usize, rows_max: usize },
+    /// The same, each row a condition on these columns.
+    Keys { types: Vec<Option<ArrayType>>, names: Vec<String>, rows_max: usize },
 }
 
 impl Statement {
@@ -88,9 +92,15 @@ impl Statement {
     /// Fewer rows where the text would be too long.
     fn bound_length(&mut self) {
         let shortest = self.shortest_bytes();
-        let Source::Values { types, defaults, rows_max } = &mut self.source else { return };
-        // `$32767,` for each value, `DEFAULT,` for the rest, and the brackets.
-        let row_bytes = types.len() * 7 + *defaults * 8 + 3;
+        let (row_bytes, rows_max) = match &mut self.source {
+            Source::Arrays { .. } => return,
+            // `$32767,` for each value, `DEFAULT,` for the rest, and the brackets.
+            Source::Values { types, defaults, rows_max } => (types.len() * 7 + *defaults * 8 + 3, rows_max),
+            // ` = $32767 AND ` behind each name, and ` OR ` between the brackets.
+            Source::Keys { names, rows_max, .. } => {
+                (names.iter().map(|name| name.len() + 14).sum::<usize>() + 6, rows_max)
+            }
+        };
         let fitting = QUERY_BYTES_MAX.saturating_sub(shortest) / row_bytes.max(1);
         *rows_max = floor_power_of_two((*rows_max).min(fitting.max(1)));
     }
@@ -98,11 +108,15 @@ impl Statement {
     /// The text for `row_count` rows.
     pub(super) fn text(&self, row_count: usize) -> String {
         let insert = match &self.source {
-            Source::Arrays { select, .. } => format!("{} SELECT {select}{}", self.head, self.tail),
+            Source::Arrays { text, .. } => format!("{}{text}{}", self.head, self.tail),
             Source::Values { types, defaults, .. } => {
                 let rows = (0..row_count).map(|row| values_row(row, types.len(), *defaults));
                 let rows = rows.collect::<Vec<_>>().join(",");
                 format!("{} VALUES {rows}{}", self.head, self.tail)
+            }
+            Source::Keys { names, .. } => {
+                let rows: Vec<String> = (0..row_count).map(|row| delete::key_row(row, names)).collect();
+                format!("{}{}{}", self.head, rows.join(" OR "), self.tail)
             }
         };
         if !self.is_counted {
@@ -125,7 +139,9 @@ impl Statement {
     pub(super) fn rows_of(&self, left: usize) -> usize {
         match &self.source {
             Source::Arrays { rows_max, .. } => left.min(*rows_max),
-            Source::Values { rows_max, .. } => floor_power_of_two(left.min(*rows_max)),
+            Source::Values { rows_max, .. } | Source::Keys { rows_max, .. } => {
+                floor_power_of_two(left.min(*rows_max))
+            }
         }
     }
 
@@ -133,7 +149,7 @@ impl Statement {
     pub(super) fn array_types(&self) -> Option<&[ArrayType]> {
         match &self.source {
             Source::Arrays { types, .. } => Some(types),
-            Source::Values { .. } => None,
+            Source::Values { .. } | Source::Keys { .. } => None,
         }
     }
 
@@ -141,7 +157,7 @@ impl Statement {
     pub(super) fn value_types(&self) -> &[Option<ArrayType>] {
         match &self.source {
             Source::Arrays { .. } => &[],
-            Source::Values { types, .. } => types,
+            Source::Values { types, .. } | Source::Keys { types, .. } => types,
         }
     }
 
@@ -160,7 +176,8 @@ impl Source {
         }
         let types: Vec<ArrayType> = columns.iter().map(|column| array_type(column.kind)).collect();
         let unnested: Vec<String> = columns.iter().zip(&types).enumerate().map(unnest).collect();
-        Self::Arrays { types, select: unnested.join(", "), rows_max: unnest_rows_max }
+        let text = format!(" SELECT {}", unnested.join(", "));
+        Self::Arrays { types, text, rows_max: unnest_rows_max }
     }
 }
 

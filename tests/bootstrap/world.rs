@@ -26,9 +26,13 @@ pub struct World {
 
 impl World {
     pub fn new(name: &str) -> Self {
+        Self::in_database(name, postgres::shared().database(name))
+    }
+
+    /// The same in a cluster that the test has made.
+    pub fn in_database(name: &str, database: Database) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let database = postgres::shared().database(name);
         database.run("CREATE TABLE orders (id int8 PRIMARY KEY, name text NOT NULL, amount numeric(12,2))");
         let bucket = format!("{}-{number}", name.replace('_', "-"));
         let s3 = S3Server::start();

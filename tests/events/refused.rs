@@ -70,7 +70,10 @@ fn misspelt_members_are_named_with_the_nearest() {
         (json!({"reprocess": {"objects": ["s3://b/k"], "forse": true}}), "did you mean `force`?"),
         (json!({"s3": "s3://b/k", "versionid": "v"}), "did you mean `version_id`?"),
         (json!({"s3": "s3://b/k", "dry-run": true}), "did you mean `dry_run`?"),
-        (json!({"reprocess": {"objects": ["s3://b/k"], "zzz": 1}}), "known are objects, force, dry_run"),
+        (
+            json!({"reprocess": {"objects": ["s3://b/k"], "zzz": 1}}),
+            "known are objects, force, dry_run, prefix",
+        ),
         // On the wrong level it would do nothing, in silence.
         (json!({"reprocess": {"objects": ["s3://b/k"]}, "force": true}), "known are reprocess"),
     ] {

@@ -74,7 +74,8 @@ impl Hologres {
             for word in ["TEMP ", "TEMPORARY", "MERGE ", "RETURNING", "SAVEPOINT", "DISTINCT FROM"] {
                 assert!(!upper.contains(word), "{word}: {sql}");
             }
-            let writes_rows = upper.contains("INSERT INTO") || upper.starts_with("COPY");
+            let writes_rows = upper.contains("INSERT INTO")
+                || ["COPY", "DELETE"].iter().any(|word| upper.starts_with(word));
             assert!(!(in_transaction && writes_rows), "rows inside a transaction: {sql}");
             in_transaction |= upper.starts_with("BEGIN") && !upper.contains("COMMIT");
             in_transaction &= !(upper.starts_with("COMMIT") || upper.starts_with("ROLLBACK"));

@@ -283,7 +283,7 @@ pub fn counts(report: &Value) -> [u64; 6] {
     names.map(|name| report[name].as_u64().unwrap_or_else(|| panic!("{name}: {report:#}")))
 }
 
-/// Every row that was read became exactly one of: inserted, updated, unchanged, duplicate, rejected. Where the
+/// Every row that was read became exactly one of: inserted, updated, unchanged, deleted, duplicate, rejected. Where the
 /// server does not tell new from changed rows, and for a load that failed half-way, no sum is owed.
 #[track_caller]
 fn assert_adds_up(report: &Value) {
@@ -291,5 +291,6 @@ fn assert_adds_up(report: &Value) {
         return;
     }
     let [rows, parts @ ..] = counts(report);
-    assert_eq!(rows, parts.iter().sum::<u64>(), "{report:#}");
+    let deleted = report["deleted_count"].as_u64().unwrap_or(0);
+    assert_eq!(rows, parts.iter().sum::<u64>() + deleted, "{report:#}");
 }

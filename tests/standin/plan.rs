@@ -161,6 +161,53 @@ async fn parents_take_fixed_plans_alone() {
         .expect("a child takes them");
 }
 
+/// By the whole key, one row or several by OR as the vendor's client has it; not through a parent, not by arrays.
+#[tokio::test]
+async fn deletions_by_key() {
+    let world = tables("plan_delete");
+    world.db.run(
+        "INSERT INTO t (id) SELECT generate_series(1, 9); INSERT INTO p VALUES (1, 'a', 1), (2, 'a', 2)",
+    );
+    let client = world.client().await;
+    let light = world.connect(world.config().options("type=fixed ")).await.expect("a light connection");
+    for (sql, ids) in [
+        ("DELETE FROM t WHERE id = $1", &[1_i64][..]),
+        ("DELETE FROM public.t WHERE (\"id\" = $1)", &[2]),
+        ("DELETE FROM t WHERE (id = $1) OR (id = $2)", &[3, 4]),
+    ] {
+        let ids: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = ids.iter().map(|id| id as _).collect();
+        assert_eq!(light.execute(sql, &ids).await.expect(sql), ids.len() as u64, "{sql}");
+    }
+    let child = "DELETE FROM p_a WHERE (id = $1 AND part = $2)";
+    assert_eq!(light.execute(child, &[&1_i64, &"a"]).await.expect(child), 1);
+    for sql in [
+        "DELETE FROM t",
+        "DELETE FROM t WHERE id > 4",
+        "DELETE FROM t WHERE name = 'a'",
+        "DELETE FROM t WHERE id = 5 AND name = 'a'",
+        "DELETE FROM t WHERE id = 5 OR name = 'a'",
+        "DELETE FROM p_a WHERE id = 2",
+    ] {
+        assert_said(light.batch_execute(sql).await, "0A000", "Could not generate fixed plan");
+    }
+    assert_eq!(client.execute("DELETE FROM t WHERE id > 7", &[]).await.expect("an ordinary plan"), 2);
+    let parent = "DELETE FROM p WHERE id = 2 AND part = 'a'";
+    assert_said(client.batch_execute(parent).await, "0A000", "delete from parent table");
+    let arrays = "DELETE FROM t USING (SELECT unnest($1::int8[]) AS id, unnest($2::int4[]) AS n) AS gone \
+                  WHERE t.id = gone.id AND t.n = gone.n";
+    assert_said(client.prepare(arrays).await, "XX000", ONE_SET);
+    client
+        .batch_execute("SET hg_experimental_enable_fixed_dispatcher_affected_rows = off")
+        .await
+        .expect("kept");
+    assert_eq!(
+        client.execute("DELETE FROM t WHERE id = $1", &[&5_i64]).await.expect("deleted"),
+        0,
+        "not told"
+    );
+    assert_eq!(world.rows("SELECT id FROM t"), ["6", "7"]);
+}
+
 #[tokio::test]
 async fn light_connections_take_fixed_plans_alone() {
     let world = tables("plan_light");

@@ -1,11 +1,11 @@
 //! What becomes of a statement: refused, passed on to PostgreSQL, changed, or answered here.
 
 use super::copy::Copy;
-use super::errors::Refusal;
+use super::errors::{Refusal, named};
 use super::insert::Insert;
 use super::rules::{self, Class, Setting};
 use super::session::{Session, Stop};
-use super::sql::{Statement, literal, quote};
+use super::sql::{Statement, Token, literal, quote};
 
 pub enum Action {
     /// PostgreSQL runs this text, and then, unseen, these.
@@ -103,7 +103,23 @@ impl Session {
                 let is_fixed = statement.has_word("where");
                 Ok(Write { is_fixed, table: Some(table.name), ..Write::default() })
             }
-            Class::Dml("DELETE") => Ok(Write { is_fixed: statement.has_word("where"), ..Write::default() }),
+            Class::Dml("DELETE") => {
+                let Some((name, condition)) = rules::delete_target(statement) else {
+                    return Ok(Write::default());
+                };
+                let Some(table) = self.table(&name).await? else { return Ok(Write::default()) };
+                if table.is_parent {
+                    return Err(
+                        Refusal::not_supported("Feature not supported: delete from parent table").into()
+                    );
+                }
+                let is_unnest = |token: &&Token| token.is_word("unnest");
+                if statement.tokens.iter().filter(is_unnest).count() > 1 {
+                    return Err(Refusal::from(named("one_set_returning")).into());
+                }
+                let is_fixed = !table.has_money() && rules::is_by_key(condition, &table.key);
+                Ok(Write { is_fixed, table: Some(table.name), ..Write::default() })
+            }
             _ => Ok(Write::default()),
         }
     }

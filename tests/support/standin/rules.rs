@@ -175,6 +175,46 @@ pub fn update_targets(statement: &Statement) -> Option<(Vec<String>, Vec<String>
     Some((table, columns.collect()))
 }
 
+/// The table of a DELETE, and its condition; nothing of it where it is more than `DELETE FROM table WHERE …`.
+pub fn delete_target(statement: &Statement) -> Option<(Vec<String>, &[Token])> {
+    let mut cursor = Cursor::new(&statement.tokens);
+    cursor.words(&["delete", "from"]).then_some(())?;
+    let table = cursor.table()?;
+    let condition = if cursor.words(&["where"]) { cursor.rest() } else { &[] };
+    Some((table, condition))
+}
+
+/// `(a = $1 AND b = $2) OR (…)`: every key whole, and nothing else. One is a Fixed Plan by the help, several by the
+/// vendor's client, which sends them so.
+pub fn is_by_key(condition: &[Token], key: &[String]) -> bool {
+    let mut wanted: Vec<&str> = key.iter().map(String::as_str).collect();
+    wanted.sort_unstable();
+    let mut cursor = Cursor::new(condition);
+    let mut is_by_key = !condition.is_empty();
+    while is_by_key && !cursor.at_end() {
+        let row = cursor.until(&["or"]);
+        let row = match Cursor::new(row).parenthesized() {
+            Some(inner) if inner.len() + 2 == row.len() => inner,
+            _ => row,
+        };
+        let mut found: Vec<&str> = Vec::new();
+        let mut inner = Cursor::new(row);
+        while !inner.at_end() {
+            let [column, equals, value] = inner.until(&["and"]) else { return false };
+            let is_value = matches!(value.kind, Kind::Parameter | Kind::Number | Kind::Text);
+            if !equals.is_symbol("=") || !is_value {
+                return false;
+            }
+            found.extend(column.name());
+            let _ = inner.words(&["and"]);
+        }
+        found.sort_unstable();
+        is_by_key = found == wanted;
+        let _ = cursor.words(&["or"]);
+    }
+    is_by_key
+}
+
 /// `SET` of a session's setting.
 #[derive(Clone)]
 pub struct Setting {

@@ -300,6 +300,9 @@ impl Session {
         if is_silent && message.body.starts_with(b"INSERT ") {
             return Message::complete("INSERT 0 0");
         }
+        if is_silent && message.body.starts_with(b"DELETE ") {
+            return Message::complete("DELETE 0");
+        }
         if is_silent && message.body.starts_with(b"COPY ") {
             return Message::complete("COPY 0");
         }
