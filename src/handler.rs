@@ -68,8 +68,9 @@ pub fn refusal(error: &Error) -> Answer {
 }
 
 async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &Invocation<'_>) -> Answer {
-    let reports = load_all(context, door, &batch.requests, invocation).await;
-    let ignored = ignored(&batch.ignored);
+    let (requests, passed_over) = sorted(context, batch);
+    let reports = load_all(context, door, &requests, invocation).await;
+    let ignored = ignored(&passed_over);
     let is_acknowledged =
         |class: Class| door == Door::S3 && context.acknowledge_failed && class == Class::Input;
     let mut classes: Vec<Class> = reports.iter().filter_map(Report::class).collect();
@@ -93,6 +94,20 @@ fn unreadable(batch: &Batch) -> impl Iterator<Item = Class> + '_ {
         tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "record not understood");
         error.class()
     })
+}
+
+/// What there is to do, and what is passed over: removals are something to do where a route asks for them.
+fn sorted(context: &Context, batch: &Batch) -> (Vec<Request>, Vec<Ignored>) {
+    let mut requests = batch.requests.clone();
+    let mut passed_over = Vec::new();
+    for record in &batch.ignored {
+        let removal = record.removal.as_deref();
+        match removal.filter(|removal| context.planner.follows_removal(&removal.object)) {
+            Some(removal) => requests.push(removal.clone()),
+            None => passed_over.push(record.clone()),
+        }
+    }
+    (requests, passed_over)
 }
 
 fn ignored(records: &[Ignored]) -> Vec<(String, String)> {
@@ -218,8 +233,9 @@ async fn load_message(context: &mut Context, message: &Message, invocation: &Inv
             return vec![error.class()];
         }
     };
-    ignored(&batch.ignored);
-    let reports = load_all(context, Door::Sqs, &batch.requests, invocation).await;
+    let (requests, passed_over) = sorted(context, batch);
+    ignored(&passed_over);
+    let reports = load_all(context, Door::Sqs, &requests, invocation).await;
     reports.iter().filter_map(Report::class).chain(unreadable(batch)).collect()
 }
 

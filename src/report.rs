@@ -137,6 +137,8 @@ pub struct Report {
     pub reject_count: u64,
     /// Rows that gave way to another one of the same key (within batches).
     pub duplicate_count: u64,
+    /// Rows of other versions, or other objects, that a snapshot deleted; null where the server does not tell.
+    pub deleted_count: Option<u64>,
     /// Bytes read of the object.
     pub byte_count: u64,
     /// The write path that was used.
@@ -182,6 +184,7 @@ impl Report {
             unchanged_count: 0,
             reject_count: 0,
             duplicate_count: 0,
+            deleted_count: Some(0),
             byte_count: 0,
             write_path: None,
             atomic: true,
@@ -205,6 +208,7 @@ impl Report {
         self.unchanged_count = 0;
         self.reject_count = 0;
         self.duplicate_count = 0;
+        self.deleted_count = Some(0);
         self.byte_count = 0;
         self.rejects = None;
         self.reject_sample.clear();
@@ -222,6 +226,7 @@ impl Report {
         if self.is_partial {
             self.inserted_count = None;
             self.updated_count = None;
+            self.deleted_count = None;
             self.warnings.push(
                 "rows of this object that were written before it failed stay in the table; loading it again mends them"
                     .to_owned(),
@@ -229,6 +234,7 @@ impl Report {
         } else {
             self.inserted_count = Some(0);
             self.updated_count = Some(0);
+            self.deleted_count = Some(0);
         }
         self.unchanged_count = 0;
         self.duplicate_count = 0;
@@ -293,6 +299,7 @@ fn counts(report: &Report) -> String {
         (report.unchanged_count, "unchanged"),
         (report.duplicate_count, "duplicate"),
         (report.reject_count, "rejected"),
+        (report.deleted_count.unwrap_or(0), "deleted"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));

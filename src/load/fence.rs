@@ -12,23 +12,30 @@ use crate::table::TableName;
 pub(super) struct Fence<'a> {
     pub(super) ledger: Ledger,
     pub(super) held: Held,
+    /// What is held of the table as a whole, by a request of its own.
+    pub(super) whole: Option<(Request, Held)>,
     request: &'a Request,
     table: TableName,
 }
 
 impl<'a> Fence<'a> {
     pub(super) fn new(ledger: Ledger, request: &'a Request, table: &TableName, held: Held) -> Self {
-        Self { ledger, held, request, table: table.clone() }
+        Self { ledger, held, whole: None, request, table: table.clone() }
     }
 
     /// Whether the claim must be renewed before anything more is written. A transaction's lock needs nothing.
     pub(super) fn is_old(&self) -> bool {
-        self.held.lease.as_ref().is_some_and(Lease::is_old)
+        self.leases().any(Lease::is_old)
     }
 
     /// When that will be, where something must be renewed.
     pub(super) fn renew_at(&self) -> Option<Instant> {
-        self.held.lease.as_ref().map(Lease::renew_at)
+        self.leases().map(Lease::renew_at).min()
+    }
+
+    fn leases(&self) -> impl Iterator<Item = &Lease> {
+        let whole = self.whole.as_ref().and_then(|(_, held)| held.lease.as_ref());
+        self.held.lease.iter().chain(whole)
     }
 
     /// Renews the claim; false when another load has raised it. Where a copy takes up the connection, another one is
@@ -43,6 +50,11 @@ impl<'a> Fence<'a> {
         } else {
             context.standing_session()?
         };
+        if let Some((request, Held { lease: Some(lease), .. })) = &mut self.whole
+            && !self.ledger.keep(session, request, &self.table, lease).await?
+        {
+            return Err(super::stage::taken());
+        }
         self.ledger.keep(session, self.request, &self.table, lease).await
     }
 }

@@ -52,6 +52,9 @@ impl HistoryLine<'_> {
         if let Some((table, lease)) = &self.trace.lease {
             ledger.release(session, self.request, table, lease).await?;
         }
+        if let Some((table, lease)) = &self.trace.whole {
+            ledger.release(session, &super::stage::whole(), table, lease).await?;
+        }
         ledger.record(session, line).await
     }
 }

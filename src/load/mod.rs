@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::ledger::{Claim, Claimant, LEASED_STATEMENT_MS, Lease, Line};
 use crate::object::body::{ObjectBody, current_version};
-use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET};
+use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET, Sequencer};
 use crate::plan::{Destination, Plan, Route};
 use crate::reject::Rejects;
 use crate::report::{Report, Status};
@@ -26,12 +26,17 @@ mod fence;
 mod history;
 mod intake;
 mod invocation;
+mod removal;
+mod snapshot;
+mod stage;
 mod stream;
+mod swap;
 
 use fence::Fence;
 use history::HistoryLine;
 use intake::Facts;
 pub use invocation::Invocation;
+use snapshot::{Begun, OVERTAKEN, Snapshot};
 use stream::{Flow, Stream};
 
 /// How long a claim waits for another load of the same object; small objects are done by then.
@@ -102,6 +107,8 @@ struct Trace {
     owner: String,
     /// A claim that stands until somebody gives it back, and on what.
     lease: Option<(TableName, Lease)>,
+    /// The same on a table as a whole.
+    whole: Option<(TableName, Lease)>,
     plan_hash: Option<String>,
     is_recorded: bool,
     /// The database refused us; asking again, for the ledger, might lock the account.
@@ -245,8 +252,8 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     let plan = plan(context, route).await?;
     work.trace.plan_hash = Some(plan.hash.clone());
 
-    if request.dry_run {
-        return dry_run(context, work, request, &plan).await;
+    if request.dry_run || request.is_removal {
+        return without_rows(context, work, request, &plan).boxed().await;
     }
     let Some(ledger) = context.ledger.clone() else {
         begin(context, work.invocation, false).await?;
@@ -288,6 +295,9 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
 
 /// A request that says no version is about the one that is there now.
 async fn pinned(context: &Context, request: &Request) -> Result<Request> {
+    if request.is_removal {
+        return Ok(request.clone());
+    }
     let mut request = request.clone();
     let is_pinned = request.version.version_id.is_some() || request.version.etag.is_some();
     if !request.object.is_s3() {
@@ -349,14 +359,24 @@ async fn transfer(
     session.set_lock_timeout(LOCK_WAIT_MS.min(work.invocation.statement_ms())).await?;
     let dialect = session.dialect();
 
+    let snapshot = match Snapshot::begin(context, work, fence.as_mut(), request, plan).await? {
+        Begun::Go(snapshot) => snapshot,
+        Begun::Passed(reason) => {
+            work.report.end(Status::Superseded, reason);
+            return Ok(());
+        }
+    };
     let limits = context.planner.limits().with_smaller_batches(work.trace.shrunk);
-    let mut stream =
-        Stream::new(plan, context.planner.zone(), limits, body, dialect, facts(request, work.trace));
+    let facts = facts(request, work.trace, snapshot.mark());
+    let mut stream = Stream::new(plan, context.planner.zone(), limits, body, dialect, facts);
+    if let Some(stage) = snapshot.stage() {
+        stream = stream.into_stage(stage);
+    }
     let streamed = stream.run(context, work.invocation, fence.as_mut(), work.report).await;
     stream.count(work.report);
     if matches!(streamed, Ok(Flow::Overtaken)) {
         work.trace.lease = None;
-        work.report.end(Status::Superseded, "a newer version was claimed meanwhile");
+        work.report.end(Status::Superseded, OVERTAKEN);
         return Ok(());
     }
     if let Err(error) = streamed {
@@ -372,7 +392,17 @@ async fn transfer(
     }
     // From here on the rows of a copy are there.
     stream.finish(context.standing_session()?).await?;
-    commit(context, work, fence.as_ref(), request, plan).await?;
+    let layout = stream.layout().cloned();
+    let passed = snapshot.finish(context, work, fence.as_mut(), request, plan, layout.as_ref()).await?;
+    if let Some(reason) = passed {
+        context.standing_session()?.rollback().await?;
+        if !work.report.is_partial {
+            work.report.reset_counts();
+        }
+        work.report.end(Status::Superseded, reason);
+        return Ok(());
+    }
+    commit(context, work, fence.as_ref(), request, plan, Status::Loaded).await?;
     work.report.phases.finish_ms = elapsed_ms(clock);
     Ok(())
 }
@@ -394,6 +424,7 @@ async fn commit(
     fence: Option<&Fence<'_>>,
     request: &Request,
     plan: &Plan,
+    status: Status,
 ) -> Result<()> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     work.report.lag_ms = request.event_time_ms.map(|put_ms| now_ms.saturating_sub(put_ms).max(0));
@@ -413,13 +444,13 @@ async fn commit(
         }
         if session.dialect().is_hologres() {
             // The rows are there and the fence says so; the line that is still to be written follows below.
-            work.report.status = Status::Loaded;
+            work.report.status = status;
             return Ok(());
         }
         work.report.duration_ms = u64::try_from(now_ms.saturating_sub(work.trace.started_ms)).unwrap_or(0);
         let line = Line {
             report: work.report,
-            status_name: Status::Loaded.name(),
+            status_name: status.name(),
             version: &work.trace.version,
             plan_hash: work.trace.plan_hash.as_deref(),
             request_id: work.invocation.request_id,
@@ -433,8 +464,20 @@ async fn commit(
     session.commit().await?;
     work.trace.is_committing = false;
     work.trace.is_recorded = true;
-    work.report.status = Status::Loaded;
+    work.report.status = status;
     Ok(())
+}
+
+async fn without_rows(
+    context: &mut Context,
+    work: &mut Work<'_>,
+    request: &Request,
+    plan: &Plan,
+) -> Result<()> {
+    if request.is_removal {
+        return removal::remove(context, work, request, plan).await;
+    }
+    dry_run(context, work, request, plan).await
 }
 
 /// Decodes and types everything against the live table, writes nothing.
@@ -443,7 +486,7 @@ async fn dry_run(context: &mut Context, work: &mut Work<'_>, request: &Request, 
     note_version(&body, work.report, work.trace);
     let dialect = context.standing_session()?.dialect();
     let planner = &context.planner;
-    let facts = facts(request, work.trace);
+    let facts = facts(request, work.trace, None);
     let mut stream = Stream::new(plan, planner.zone(), planner.limits(), body, dialect, facts);
     let streamed = stream.run_dry(&context.refusals, work.invocation, work.report).await;
     stream.count(work.report);
@@ -467,12 +510,12 @@ async fn keep_rejects(
     }
 }
 
-fn facts(request: &Request, trace: &Trace) -> Facts {
+fn facts(request: &Request, trace: &Trace, mark: Option<&str>) -> Facts {
     Facts {
         bucket: request.object.bucket.clone(),
         key: request.object.key.clone(),
         version: trace.version.identity().map(str::to_owned),
-        sequencer: request.sequencer.as_ref().map(|sequencer| sequencer.as_str().to_owned()),
+        sequencer: mark.or(request.sequencer.as_ref().map(Sequencer::as_str)).map(str::to_owned),
         event_time_ms: request.event_time_ms,
         loaded_at_ms: trace.started_ms,
     }

@@ -22,6 +22,8 @@ pub(super) struct Stream<'a> {
     dialect: Dialect,
     sink: Option<Sink>,
     is_at_end: bool,
+    /// What is written is not in the table yet.
+    is_staged: bool,
 }
 
 /// How far the object was read.
@@ -43,7 +45,17 @@ impl<'a> Stream<'a> {
         facts: Facts,
     ) -> Self {
         let intake = Intake::new(plan, zone, limits, dialect, facts);
-        Self { plan, body, intake, dialect, sink: None, is_at_end: false }
+        Self { plan, body, intake, dialect, sink: None, is_at_end: false, is_staged: false }
+    }
+
+    /// Batches go by this plan: into a stage.
+    pub(super) fn into_stage(self, stage: &'a Plan) -> Self {
+        Self { plan: stage, is_staged: true, ..self }
+    }
+
+    /// Which field went where, once there was a record.
+    pub(super) fn layout(&self) -> Option<&Layout> {
+        self.intake.layout()
     }
 
     /// Reads to the end and writes every batch.
@@ -64,7 +76,13 @@ impl<'a> Stream<'a> {
             return Ok(Flow::Done);
         };
         let sink = Sink::new(self.plan, &layout, self.dialect, &context.refusals)?;
-        let way = Way { plan: self.plan, layout: &layout, dialect: self.dialect, invocation };
+        let way = Way {
+            plan: self.plan,
+            layout: &layout,
+            dialect: self.dialect,
+            invocation,
+            is_staged: self.is_staged,
+        };
         way.announce(&sink, context, report).await?;
         let sink = self.sink.insert(sink);
         while !full.is_empty() {
@@ -169,13 +187,14 @@ struct Way<'a> {
     layout: &'a Layout,
     dialect: Dialect,
     invocation: &'a Invocation<'a>,
+    is_staged: bool,
 }
 
 impl Way<'_> {
     /// Says which path is taken. One copy of the whole object may run as long as there is time.
     async fn announce(&self, sink: &Sink, context: &mut Context, report: &mut Report) -> Result<()> {
         report.write_path = Some(sink.path().name());
-        report.atomic = sink.is_atomic();
+        report.atomic = sink.is_atomic() || self.is_staged;
         if sink.path() == WritePath::BulkCopy {
             context.standing_session()?.limit_statements(self.invocation.statement_ms()).await?;
         }
@@ -204,7 +223,7 @@ impl Way<'_> {
             let refused = match sink.write(context.standing_session()?, batch, bounds).await? {
                 Outcome::Written(written) => break written,
                 Outcome::Paused => {
-                    report.is_partial = true;
+                    report.is_partial |= !self.is_staged;
                     if let Some(fence) = fence
                         && !fence.keep(context, false).await?
                     {
@@ -229,7 +248,7 @@ impl Way<'_> {
             self.announce(sink, context, report).await?;
         };
         if written.durability == Durability::Durable {
-            report.is_partial = true;
+            report.is_partial |= !self.is_staged;
             if let Some(fence) = fence
                 && !fence.keep(context, false).await?
             {

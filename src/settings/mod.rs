@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result, nearest};
 
 mod environment;
+mod snapshot;
 
 pub use environment::{Environment, VARIABLES};
+pub use snapshot::{Removal, Scope};
 
 /// A text that must not be seen: passwords.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -117,6 +119,8 @@ pub enum WriteMode {
     Replace,
     /// Insert; a key that exists is an error.
     Insert,
+    /// Make the rows of the object, or the table, exactly what the file says.
+    Snapshot,
 }
 
 impl WriteMode {
@@ -127,6 +131,7 @@ impl WriteMode {
             Self::Ignore => "ignore",
             Self::Replace => "replace",
             Self::Insert => "insert",
+            Self::Snapshot => "snapshot",
         }
     }
 }
@@ -260,6 +265,10 @@ pub struct WriteSettings {
     pub partitions: PartitionRule,
     /// A column: of two rows with one key the one with the greater value in it stays, whichever comes first.
     pub newer_by: Option<String>,
+    /// Snapshots: which rows the object replaces.
+    pub scope: Option<Scope>,
+    /// Snapshots: what becomes of a removed object's rows.
+    pub on_removed: Option<Removal>,
 }
 
 /// Which objects go into which table, and how.

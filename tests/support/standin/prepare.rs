@@ -103,7 +103,16 @@ impl Session {
                 let is_fixed = statement.has_word("where");
                 Ok(Write { is_fixed, table: Some(table.name), ..Write::default() })
             }
-            Class::Dml("DELETE") => Ok(Write { is_fixed: statement.has_word("where"), ..Write::default() }),
+            Class::Dml("DELETE") => {
+                // Help, "DELETE": not from a parent whose partitions hold data; here from none.
+                if let Some(name) = rules::deleted_from(statement)
+                    && self.table(&name).await?.is_some_and(|table| table.is_parent)
+                {
+                    let text = "Feature not supported: delete from parent table";
+                    return Err(Refusal::not_supported(text).into());
+                }
+                Ok(Write { is_fixed: statement.has_word("where"), ..Write::default() })
+            }
             _ => Ok(Write::default()),
         }
     }
@@ -112,6 +121,11 @@ impl Session {
     fn translated(&self, statement: &Statement) -> Result<(String, Vec<String>), Stop> {
         if let Some((text, after)) = rules::without_properties(statement)? {
             return Ok((text, after));
+        }
+        if self.is_on(rules::LIKE_PROPERTIES)
+            && let Some(text) = rules::with_properties_of_like(statement)
+        {
+            return Ok((text, Vec::new()));
         }
         if let Some(text) = rules::without_force(statement, self.shared.version()) {
             return Ok((text, Vec::new()));
