@@ -23,7 +23,7 @@ use crate::object::{ObjectRef, Request};
 use crate::plan::Limits;
 use crate::report::{self, ErrorReport, Report};
 use crate::settings::{Environment, ParseSettings, RouteSettings, Settings, WriteMode, WriteSettings};
-use crate::table::TableName;
+use crate::table::{TableName, quote};
 
 mod progress;
 mod text;
@@ -307,7 +307,11 @@ async fn run_setup(arguments: &Arguments, apply: bool) -> Result<Vec<Class>> {
     let user = settings.target.as_ref().map_or("loader", |target| target.user.as_str());
     let host = settings.target.as_ref().map_or("", |target| target.host.as_str());
     let mut lines: Vec<String> = ledger::statements(&ledger, Dialect::of_host(host));
-    lines.extend(ledger::grants(&ledger, &tables, if user.is_empty() { "loader" } else { user }));
+    let user = if user.is_empty() { "loader" } else { user };
+    lines.extend(ledger::grants(&ledger, &tables, user));
+    let is_cleared = settings.routes.iter().map(|route| route.write.mode == WriteMode::Snapshot);
+    let cleared = tables.iter().zip(is_cleared).filter(|(_, is_cleared)| *is_cleared);
+    lines.extend(cleared.map(|(table, _)| format!("GRANT DELETE ON {} TO {}", table.quoted(), quote(user))));
     print(&lines.iter().map(|line| format!("{line};")).collect::<Vec<_>>().join("\n"))?;
     if apply {
         let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use super::fence::Fence;
 use super::snapshot::{Begun, Snapshot, explained};
 use super::swap;
-use super::{CLAIM_WAIT_MS, Work};
+use super::{CLAIM_WAIT_MS, Work, begin};
 use crate::context::Context;
 use crate::database::Session;
 use crate::error::{Error, Result};
@@ -79,6 +79,8 @@ impl Stage {
         let fence = fence.ok_or_else(|| Error::bug("replace a table without a claim"))?;
         let name = &plan.table.name;
         if context.standing_session()?.dialect().is_hologres() {
+            // A copy may have taken the bound of a leased statement away.
+            begin(context, work.invocation, true).await?;
             if !fence.keep(context, false).await? {
                 return Ok(Some(super::snapshot::OVERTAKEN));
             }

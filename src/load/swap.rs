@@ -6,7 +6,7 @@
 use super::fence::Fence;
 use crate::context::Context;
 use crate::database::{Acl, Parameter, Session, Type, Version};
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::plan::Plan;
 use crate::table::{Table, TableName, quote};
 
@@ -70,7 +70,7 @@ pub(super) async fn swap(context: &mut Context, plan: &Plan, stage: &TableName) 
     );
     let session = context.standing_session()?;
     session.run(&sql, "put the new table in the old one's place").await.map_err(|error| match error.code() {
-        Some("2BP01") => error.with_hint(
+        Some("2BP01") => error.reclassed(Class::Config).with_hint(
             "a view or another object depends on the table, which is dropped each time: drop it, or load with `scope: object`",
         ),
         _ => unowned(error),

@@ -170,6 +170,23 @@ fn a_removal_that_no_route_asks_for_is_ignored() {
     }
 }
 
+/// Through a queue as well.
+#[test]
+fn a_removal_comes_through_a_queue() {
+    let world = world("snapshot_queue");
+    let handler = handler_on(&world, OBJECT, None);
+    let send = |event: Value| {
+        let message = json!({"eventSource": "aws:sqs", "messageId": "m", "body": event.to_string()});
+        let answer = handler.invoke_json(&json!({"Records": [message]})).expect_ok();
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+    };
+    send(world.put("a.csv", orders(1..=3, "a")).event());
+    assert_eq!(world.rows(), order_rows(1..=3, "a"));
+    send(world.s3.delete(&world.bucket, "a.csv").event());
+    assert_eq!(world.rows(), [""; 0]);
+    assert_eq!(world.statuses("a.csv"), ["loaded", "deleted"]);
+}
+
 /// A removal that cannot be looked into does nothing and comes again.
 #[test]
 fn a_removal_waits_for_an_answer_about_the_object() {

@@ -161,6 +161,11 @@ fn the_right_to_delete_is_asked_for() {
     let report = object(&lab, "a.csv", "id,name\n1,a\n").run();
     report.failed(3, "delete rows of other versions", "GRANT DELETE");
     assert_eq!(lab.db.count("t"), 0);
+    let setup = load_as(&lab, "-", &format!("{COLUMNS}write: {{mode: snapshot}}"));
+    let printed = setup.arguments(&["setup"]).run().exits(0).stdout;
+    assert!(printed.contains("GRANT DELETE ON \"public\".\"t\" TO"), "{printed}");
+    lab.db.query(&printed);
+    object(&lab, "a.csv", "id,name\n1,a\n").run().loaded();
 }
 
 #[test]
