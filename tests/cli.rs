@@ -75,7 +75,7 @@ fn a_report_has_exactly_these_members() {
     let report = &answer["objects"][0];
     let names = "bucket key version_id etag sequencer table status reason row_count \
                  inserted_count updated_count unchanged_count reject_count duplicate_count \
-                 byte_count write_path atomic started_at duration_ms lag_ms phases rejects \
+                 deleted_count byte_count write_path atomic started_at duration_ms lag_ms phases rejects \
                  reject_sample warnings error";
     let mut expected: Vec<&str> = names.split(' ').collect();
     expected.sort_unstable();

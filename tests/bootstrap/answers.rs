@@ -12,6 +12,7 @@ const MEMBERS: &[&str] = &[
     "atomic",
     "bucket",
     "byte_count",
+    "deleted_count",
     "duplicate_count",
     "duration_ms",
     "error",
@@ -58,7 +59,7 @@ fn an_event_loads_and_answers_a_report() {
     let phases = BTreeSet::from(["claim_ms", "connect_ms", "finish_ms", "open_ms", "read_ms", "write_ms"]);
     assert_eq!(members(&report["phases"]), phases);
     let said = json!({
-        "atomic": true, "bucket": world.bucket, "byte_count": text.len(), "duplicate_count": 0, "error": null,
+        "atomic": true, "bucket": world.bucket, "byte_count": text.len(), "deleted_count": 0, "duplicate_count": 0, "error": null,
         "etag": stored.etag, "inserted_count": 3, "key": "in/a b+注文.csv", "reason": null, "reject_count": 0,
         "reject_sample": [], "rejects": null, "row_count": 3, "status": "loaded", "table": "public.orders",
         "unchanged_count": 0, "updated_count": 0, "version_id": null, "warnings": [], "write_path": "unnest",
