@@ -136,7 +136,7 @@ pub(super) async fn delete(
     work: &mut Work<'_>,
     mut fence: Option<&mut Fence<'_>>,
     plan: &Plan,
-    leftover: Leftover<'_>,
+    mut leftover: Leftover<'_>,
 ) -> Result<Option<&'static str>> {
     let Some(lineage) = plan.route.lineage() else { return Ok(None) };
     let dialect = context.standing_session()?.dialect();
@@ -148,6 +148,9 @@ pub(super) async fn delete(
         if plan.table.partition_column.is_some() {
             tables = context.standing_session()?.leaves(&plan.table.name).await?;
         }
+    } else {
+        // Nothing arrives late there: the claim is a lock, and the statement part of its transaction.
+        leftover.below = None;
     }
     let mut deleted = 0;
     for table in &tables {

@@ -235,11 +235,11 @@ impl Way<'_> {
             };
             let path = sink.path();
             tracing::warn!(path = path.name(), error = %refused, "write path refused, taking the next");
-            context.refusals.note(&self.plan.table.name, self.dialect, path, refused.message());
+            context.refusals.note(&self.plan.target, self.dialect, path, refused.message());
             let next = Sink::new(self.plan, self.layout, self.dialect, &context.refusals);
             // What may pass is no reason to do without the only path there is, now and for all loads to come.
             if next.is_err() && refused.class() == Class::Transient {
-                context.refusals.forget(&self.plan.table.name, self.dialect, path);
+                context.refusals.forget(&self.plan.target, self.dialect, path);
                 return Err(refused);
             }
             *sink = next?;

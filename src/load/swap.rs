@@ -46,6 +46,8 @@ pub(super) async fn make(
     }
     let session = context.standing_session()?;
     drop_left_behind(session, &target.schema, &prefix).await?;
+    // Other nodes learn of a table with a delay, unless told to wait (holo-client's tests, Spark connector).
+    session.try_setting("SET hg_experimental_force_sync_replay = on").await?;
     session.try_setting("SET hg_experimental_enable_create_table_like_properties = on").await?;
     let query = format!("select * from {}", target.quoted()).replace('\'', "''");
     let sql = format!("CALL HG_CREATE_TABLE_LIKE('{}.{}', '{query}')", stage.schema, stage.name);

@@ -379,8 +379,10 @@ fn optional_byte(text: &str, name: &str) -> Result<Option<u8>> {
 pub struct Plan {
     /// The route.
     pub route: Arc<Route>,
-    /// The table.
+    /// The table that rows go into.
     pub table: Arc<Table>,
+    /// The table that the route names, for which another one may stand in.
+    pub target: TableName,
     /// Settings and table in one hash: a verdict about an object holds as long as it is the same.
     pub hash: String,
 }
@@ -426,7 +428,8 @@ impl Plan {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        Ok(Self { route, table, hash })
+        let target = table.name.clone();
+        Ok(Self { route, table, target, hash })
     }
 }
 

@@ -82,13 +82,14 @@ impl Route {
 }
 
 impl Plan {
-    /// The same plan into another table that has the same columns and key.
+    /// The same plan into a table that stands in for the other one: it has the same columns and key.
     #[must_use]
     pub fn into_table(&self, name: TableName) -> Self {
         let table = crate::table::Table { name, is_partitioned: false, ..(*self.table).clone() };
         Self {
             route: std::sync::Arc::clone(&self.route),
             table: std::sync::Arc::new(table),
+            target: self.target.clone(),
             hash: self.hash.clone(),
         }
     }

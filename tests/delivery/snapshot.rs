@@ -236,6 +236,23 @@ fn loads_by_hand_between_events() {
     assert_eq!(world.rows(), order_rows(7..=7, "v3"));
 }
 
+/// What was loaded before the ledger was begun anew is as old as what it remembers.
+#[test]
+fn a_new_ledger_forgets_no_rows() {
+    let world = world("snapshot_ledger");
+    let handler = handler_on(&world, OBJECT, None);
+    assert_eq!(deliver(&handler, &world.put("a.csv", orders(1..=3, "v1")).event())["status"], "loaded");
+    world.database.run("DROP TABLE holoload_fence, holoload_ledger");
+    let second = world.put("a.csv", orders(3..=4, "v2"));
+    assert_eq!(deliver(&handler, &json!({"s3": second.address()}))["status"], "loaded");
+    assert_eq!(world.rows(), order_rows(3..=4, "v2"));
+    assert_eq!(deliver(&handler, &second.event())["status"], "skipped");
+    let gone = world.s3.delete(&world.bucket, "a.csv").event();
+    world.database.run("DROP TABLE holoload_fence, holoload_ledger");
+    assert_eq!(deliver(&handler, &gone)["deleted_count"], 2);
+    assert_eq!(world.rows(), [""; 0]);
+}
+
 /// Whole, or not at all: cut off anywhere, the table is one version's rows, and after the next delivery the newer's.
 #[test]
 fn a_cut_leaves_one_version_or_the_other() {

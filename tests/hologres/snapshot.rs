@@ -262,6 +262,21 @@ fn a_table_is_swapped_for_one_like_it() {
     }
 }
 
+/// A path that the server does not have is refused once, although each load has a stage of its own.
+#[test]
+fn what_a_server_does_not_have_is_asked_for_once() {
+    let (world, standin) = world("snap_refused", Options { extended_copy: false, ..Options::default() });
+    let handler = handler_on(&world, TABLE);
+    for round in 0..3_u32 {
+        let stored = world.put("a.csv", orders(round..=round + 3, "a"));
+        let report = report(handler.invoke_json(&stored.event()));
+        assert_eq!((&report["status"], path(&report)), (&json!("loaded"), ("unnest", true)));
+        assert_eq!(world.rows(), order_rows(round..=round + 3, "a"));
+    }
+    let copies = standin.statements().iter().filter(|sql| sql.starts_with("COPY")).count();
+    assert_eq!(copies, 1);
+}
+
 #[test]
 fn a_table_that_cannot_be_copied_as_a_whole_is_not_swapped() {
     // Without the setting, or before it, only the columns are copied.
