@@ -10,7 +10,7 @@ use crate::support::runtime_api::RuntimeApi;
 use crate::support::s3::{Fault as S3Fault, On, Put, Stored};
 use crate::support::standin::{Fault, Moment, Options, Profile, Standin};
 use crate::support::wait_until;
-use crate::world::{World, deliver, order_rows, orders, report, status};
+use crate::world::{AMPLE_MS, World, deliver, order_rows, orders, report, status};
 
 const COLUMNS: &str = "src_key: $key, src_seq: $sequencer";
 const TABLE: &str = "write: {mode: snapshot, scope: table}";
@@ -120,7 +120,7 @@ fn a_load_that_is_cut_off_at_its_delete_is_mended() {
         let times = if number < 2 { 1 } else { u32::MAX };
         standin.inject(Fault::CutAtStatement { sql_contains: DELETE.to_owned(), moment, skip: 0, times });
         let payload = serde_json::to_vec(&stored.event()).expect("JSON");
-        let outcome = handler.invoke(&payload, 20_000);
+        let outcome = handler.invoke(&payload, AMPLE_MS);
         assert_eq!(status(&outcome), if number < 2 { "loaded" } else { "failed" }, "{outcome:?}");
         standin.clear_faults();
         deliver(&handler, &stored.event());
@@ -207,6 +207,21 @@ fn a_late_delete_spares_what_is_newer() {
         assert_eq!(status(&late.join().expect("answered")), "superseded");
     });
     assert_eq!(world.rows(), order_rows(4..=9, "newer"));
+}
+
+/// A removal speaks of an older version while the newest one's put is still to come: it claims nothing.
+#[test]
+fn a_removal_of_what_is_there_keeps_nothing_out() {
+    let (world, _standin) = snapshots("snap_there", Options::default());
+    let handler = by_object(&world);
+    let (first, second) = (world.put("a.csv", orders(1..=2, "v1")), world.put("a.csv", orders(2..=3, "v2")));
+    let mut event = first.event();
+    event["Records"][0]["eventName"] = "ObjectRemoved:Delete".into();
+    event["Records"][0]["s3"]["object"]["sequencer"] = format!("{}F", second.sequencer).into();
+    assert_eq!(status(&handler.invoke_json(&event)), "superseded");
+    assert_eq!(status(&handler.invoke_json(&second.event())), "loaded");
+    assert_eq!(world.rows(), order_rows(2..=3, "v2"));
+    world.assert_at_rest();
 }
 
 #[test]
@@ -362,7 +377,7 @@ fn a_swap_that_is_cut_off_is_mended() {
                     times,
                 });
                 let payload = serde_json::to_vec(&stored.event()).expect("JSON");
-                let outcome = handler.invoke(&payload, 20_000);
+                let outcome = handler.invoke(&payload, AMPLE_MS);
                 let after = order_rows(round..=round + 4, &format!("v{round}"));
                 let rows = world.rows();
                 assert!(rows == before || rows == after, "{sql_contains} {moment:?}: {rows:?} {outcome:?}");

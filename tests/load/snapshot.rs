@@ -263,11 +263,12 @@ fn other_writers_of_the_table_are_waited_for() {
     let lab = Lab::new("snap_lock", "CREATE TABLE t (id int8 PRIMARY KEY, name text)");
     let path = lab.file("i.csv", "id,name\n1,new\n");
     let writer = lab.db.clone();
+    // Commits once somebody waits for it.
+    let write = "DO $$ BEGIN INSERT INTO t VALUES (5, 'late'); FOR i IN 1..400 LOOP \
+         EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = 't'::regclass AND NOT granted); \
+         PERFORM pg_sleep(0.05); END LOOP; END $$";
     std::thread::scope(|scope| {
-        let writing = scope.spawn(move || {
-            writer
-                .query("WITH w AS (INSERT INTO t VALUES (5, 'late') RETURNING id) SELECT pg_sleep(2) FROM w")
-        });
+        let writing = scope.spawn(move || writer.query(write));
         let is_locked =
             || lab.db.count("pg_locks WHERE relation = 't'::regclass AND mode = 'RowExclusiveLock'") == 1;
         assert!(crate::support::wait_until(std::time::Duration::from_secs(10), is_locked));
