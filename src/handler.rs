@@ -78,8 +78,9 @@ async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &
         Door::S3 | Door::Continuation => invocation.function_arn.map(Next::Function),
         Door::Sqs | Door::Manual => None,
     };
-    let reports = load_all(context, door, &batch.requests, next, invocation).await;
-    let ignored = ignored(&batch.ignored);
+    let (requests, passed_over) = sorted(context, batch);
+    let reports = load_all(context, door, &requests, next, invocation).await;
+    let ignored = ignored(&passed_over);
     let is_acknowledged = |class: Class| {
         matches!(door, Door::S3 | Door::Continuation) && context.acknowledge_failed && class == Class::Input
     };
@@ -104,6 +105,20 @@ fn unreadable(batch: &Batch) -> impl Iterator<Item = Class> + '_ {
         tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "record not understood");
         error.class()
     })
+}
+
+/// What there is to do, and what is passed over: removals are something to do where a route asks for them.
+fn sorted(context: &Context, batch: &Batch) -> (Vec<Request>, Vec<Ignored>) {
+    let mut requests = batch.requests.clone();
+    let mut passed_over = Vec::new();
+    for record in &batch.ignored {
+        let removal = record.removal.as_deref();
+        match removal.filter(|removal| context.planner.follows_removal(&removal.object)) {
+            Some(removal) => requests.push(removal.clone()),
+            None => passed_over.push(record.clone()),
+        }
+    }
+    (requests, passed_over)
 }
 
 fn ignored(records: &[Ignored]) -> Vec<(String, String)> {
@@ -260,9 +275,10 @@ async fn load_message(context: &mut Context, message: &Message, invocation: &Inv
             return vec![error.class()];
         }
     };
-    ignored(&batch.ignored);
+    let (requests, passed_over) = sorted(context, batch);
+    ignored(&passed_over);
     let next = message.queue_arn.as_deref().map(Next::Queue);
-    let reports = load_all(context, Door::Sqs, &batch.requests, next, invocation).await;
+    let reports = load_all(context, Door::Sqs, &requests, next, invocation).await;
     reports.iter().filter_map(Report::class).chain(unreadable(batch)).collect()
 }
 

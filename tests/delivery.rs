@@ -14,6 +14,8 @@ mod order;
 mod repeated;
 #[path = "delivery/s3_body.rs"]
 mod s3_body;
+#[path = "delivery/snapshot.rs"]
+mod snapshot;
 mod support;
 #[path = "bootstrap/world.rs"]
 mod world;

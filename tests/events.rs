@@ -121,6 +121,33 @@ fn sequencers_become_comparable_and_nonsense_orders_nothing() {
     assert_eq!(of(""), None);
 }
 
+/// Whoever asks for removals gets the object, and not the version that went: that one cannot be read.
+#[test]
+fn a_removal_says_of_which_object_it_is() {
+    for (name, is_removal) in [
+        ("ObjectRemoved:Delete", true),
+        ("s3:ObjectRemoved:DeleteMarkerCreated", true),
+        ("LifecycleExpiration:Delete", true),
+        ("ObjectTagging:Delete", false),
+        ("ObjectRestore:Delete", false),
+    ] {
+        let mut record = record("in%2Fa+b.csv");
+        record["eventName"] = name.into();
+        record["eventTime"] = "1970-01-01T00:00:01.000Z".into();
+        record["s3"]["object"]["sequencer"] = "0055aed600".into();
+        record["s3"]["object"]["versionId"] = "v".into();
+        let Event::Objects { batch, .. } = parse(&json!({"Records": [record]})).expect("understood") else {
+            panic!("no objects")
+        };
+        let removal = batch.ignored[0].removal.as_deref();
+        assert_eq!(removal.is_some(), is_removal, "{name}");
+        let Some(removal) = removal else { continue };
+        assert!(removal.is_removal);
+        let said = Said { bucket: "b", key: "in/a b.csv", sequencer: Some("0055AED6"), ..Said::default() };
+        assert_says(removal, &Said { event_time_ms: Some(1_000), ..said });
+    }
+}
+
 #[test]
 fn what_creates_no_object_is_ignored_by_name() {
     for (name, reason) in [

@@ -38,6 +38,8 @@ mod paths;
 mod rows;
 #[path = "hologres/session.rs"]
 mod session;
+#[path = "hologres/snapshot.rs"]
+mod snapshot;
 #[path = "hologres/types.rs"]
 mod types;
 #[path = "hologres/volume.rs"]

@@ -28,6 +28,8 @@ mod rejects;
 mod settings;
 #[path = "load/shapes.rs"]
 mod shapes;
+#[path = "load/snapshot.rs"]
+mod snapshot;
 #[path = "load/storage.rs"]
 mod storage;
 #[path = "load/tls.rs"]

@@ -286,15 +286,14 @@ async fn run_setup(arguments: &Arguments, apply: bool) -> Result<Vec<Class>> {
     let user = settings.target.as_ref().map_or("loader", |target| target.user.as_str());
     let host = settings.target.as_ref().map_or("", |target| target.host.as_str());
     let mut lines: Vec<String> = ledger::statements(&ledger, Dialect::of_host(host));
-    lines.extend(ledger::grants(&ledger, &tables, if user.is_empty() { "loader" } else { user }));
-    let deleting = settings.routes.iter().filter(|route| route.write.op.is_some());
-    for route in deleting.filter(|route| route.write.soft_delete.is_none()) {
-        let table = TableName::parse(&route.table)?.quoted();
-        lines.push(format!(
-            "GRANT DELETE ON {table} TO {}",
-            quote(if user.is_empty() { "loader" } else { user })
-        ));
-    }
+    let user = if user.is_empty() { "loader" } else { user };
+    lines.extend(ledger::grants(&ledger, &tables, user));
+    let deletes = settings.routes.iter().map(|route| {
+        let write = &route.write;
+        write.mode == WriteMode::Snapshot || write.op.is_some() && write.soft_delete.is_none()
+    });
+    let cleared = tables.iter().zip(deletes).filter(|(_, deletes)| *deletes);
+    lines.extend(cleared.map(|(table, _)| format!("GRANT DELETE ON {} TO {}", table.quoted(), quote(user))));
     print(&lines.iter().map(|line| format!("{line};")).collect::<Vec<_>>().join("\n"))?;
     if apply {
         let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;

@@ -127,6 +127,14 @@ const PARTITION_SQL: &str = "SELECT a.attname::text FROM pg_catalog.pg_partition
      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0] \
      WHERE p.partstrat = 'l' AND n.nspname = $1 AND c.relname = $2";
 
+/// The children of a table.
+pub(super) const LEAVES_SQL: &str = "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_inherits i \
+     JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     JOIN pg_catalog.pg_class p ON p.oid = i.inhparent \
+     JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
+     WHERE pn.nspname = $1 AND p.relname = $2 ORDER BY 1, 2";
+
 const CHILDREN_SQL: &str = "SELECT pg_catalog.pg_get_expr(child.relpartbound, child.oid, true) \
      FROM pg_catalog.pg_inherits i \
      JOIN pg_catalog.pg_class child ON child.oid = i.inhrelid \

@@ -16,15 +16,18 @@ use crate::error::{Error, Result};
 use crate::settings::{LoginMode, Secret, TlsMode};
 use crate::table::{Table, TableName};
 
+mod acl;
 mod catalog;
 mod copy;
 mod dialect;
+mod execute;
 mod login;
 mod lookup;
 mod policy;
 mod statement;
 mod tls;
 
+pub use acl::Acl;
 pub use copy::{COPY_CHUNK_BYTES, CopyIn};
 pub use dialect::{Dialect, Version};
 pub use lookup::WireRow;

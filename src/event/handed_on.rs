@@ -64,6 +64,7 @@ pub(super) fn request(value: &Value) -> Result<Request> {
         is_manual: handed_on.is_manual,
         force: handed_on.force,
         dry_run: false,
+        is_removal: false,
         continuation: Some(Continuation { hop: handed_on.hop, offset: handed_on.offset }),
     })
 }

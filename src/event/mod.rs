@@ -53,6 +53,8 @@ pub struct Ignored {
     pub key: String,
     /// Why.
     pub reason: String,
+    /// What a route may ask for all the same: the removal of an object.
+    pub removal: Option<Box<Request>>,
 }
 
 /// Objects to load and records that are none of ours.
@@ -122,7 +124,7 @@ fn objects(payload: &Value, depth: usize) -> Result<(Door, Batch)> {
     }
     if payload.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
         let reason = "s3:TestEvent, sent when a notification is configured".to_owned();
-        let ignored = vec![Ignored { key: "s3:TestEvent".to_owned(), reason }];
+        let ignored = vec![Ignored { key: "s3:TestEvent".to_owned(), reason, removal: None }];
         return Ok((Door::S3, Batch { ignored, ..Batch::default() }));
     }
     if let Some(records) = payload.get("Records").and_then(Value::as_array) {

@@ -33,16 +33,28 @@ fn one(record: &Value, batch: &mut Batch) -> Result<()> {
 
     let event_name = record.get("eventName").and_then(Value::as_str).unwrap_or("ObjectCreated:Put");
     let event_name = event_name.strip_prefix("s3:").unwrap_or(event_name);
+    let member = |name: &str| object.and_then(|object| object.get(name)).and_then(Value::as_str);
+    let sequencer = member("sequencer").and_then(Sequencer::canonical);
+    let event_time_ms = record.get("eventTime").and_then(Value::as_str).and_then(instant_ms);
     if !event_name.starts_with("ObjectCreated:") {
-        batch.ignored.push(Ignored { key, reason: format!("`{event_name}` creates no object") });
+        let reason = format!("`{event_name}` creates no object");
+        // The version that such an event names is the one that went, or a delete marker: none that could be read.
+        let removal = is_removal(event_name).then(|| Request {
+            sequencer,
+            event_time_ms,
+            is_manual: false,
+            is_removal: true,
+            ..Request::manual(ObjectRef { bucket: bucket.to_owned(), key: key.clone() })
+        });
+        batch.ignored.push(Ignored { key, reason, removal: removal.map(Box::new) });
         return Ok(());
     }
     if key.ends_with('/') && size.unwrap_or(0) == 0 {
-        batch.ignored.push(Ignored { key, reason: "a folder marker (key ends in `/`, size 0)".to_owned() });
+        let reason = "a folder marker (key ends in `/`, size 0)".to_owned();
+        batch.ignored.push(Ignored { key, reason, removal: None });
         return Ok(());
     }
 
-    let member = |name: &str| object.and_then(|object| object.get(name)).and_then(Value::as_str);
     batch.requests.push(Request {
         object: ObjectRef { bucket: bucket.to_owned(), key },
         other_key: other_key(raw_key),
@@ -54,14 +66,20 @@ fn one(record: &Value, batch: &mut Batch) -> Result<()> {
             size,
             last_modified_ms: None,
         },
-        sequencer: member("sequencer").and_then(Sequencer::canonical),
-        event_time_ms: record.get("eventTime").and_then(Value::as_str).and_then(instant_ms),
+        sequencer,
+        event_time_ms,
         is_manual: false,
+        is_removal: false,
         force: false,
         dry_run: false,
         continuation: None,
     });
     Ok(())
+}
+
+/// By a person, or by a rule of the bucket when its time had come.
+fn is_removal(event_name: &str) -> bool {
+    event_name.starts_with("ObjectRemoved:") || event_name.starts_with("LifecycleExpiration:")
 }
 
 /// Keys in S3 notifications are form-urlencoded: `+` is a space, the rest percent-encoded UTF-8.

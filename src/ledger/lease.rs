@@ -112,6 +112,8 @@ impl Ledger {
             let renewed_at = Instant::now();
             let Some(until) = place.renew(session, &claim).await? else { continue };
             let lease = Lease { claim, renewed_at, until, loaded: found.get("sequencer") };
+            let claimed = claimed(&found).0.trim_end_matches('0').to_owned();
+            let newest = Some(claimed).filter(|claimed| !claimed.is_empty()).max(lease.loaded.clone());
             if must_raise {
                 self.raise_leased(session, request, table, &request.version, &lease).await?;
                 return Ok(Claim::AlreadyLoaded { must_raise: false });
@@ -119,6 +121,7 @@ impl Ledger {
             let resume = self.resume_point(session, request, table, plan_hash, owner).await?;
             return Ok(Claim::Fresh(Box::new(Held {
                 resume,
+                newest,
                 read_ms: found.get("last_modified_ms"),
                 read_etag: found.get("etag"),
                 is_ordered: request.sequencer.is_some() && found.get::<_, bool>("is_sequenced"),

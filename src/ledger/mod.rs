@@ -105,6 +105,8 @@ pub struct Held {
     pub lease: Option<Lease>,
     /// Where an earlier attempt left off.
     pub resume: Option<ResumePoint>,
+    /// The newest sequencer that is known of the object, loaded or claimed.
+    newest: Option<String>,
     /// `Last-Modified` of what was read last.
     read_ms: Option<i64>,
     read_etag: Option<String>,
@@ -120,6 +122,16 @@ impl Held {
             return None;
         }
         Some(opened.last_modified_ms?.cmp(&self.read_ms?))
+    }
+
+    /// The newest sequencer that is known of the object, loaded or claimed.
+    pub fn newest(&self) -> Option<&str> {
+        self.newest.as_deref()
+    }
+
+    /// `ETag` of what was read last.
+    pub fn read_etag(&self) -> Option<&str> {
+        self.read_etag.as_deref()
     }
 }
 
@@ -142,6 +154,7 @@ impl Ledger {
         }
         let row = self.lock(session, request, table).await?;
         let held = Held {
+            newest: row.get("sequencer"),
             read_ms: row.get("last_modified_ms"),
             read_etag: row.get("etag"),
             is_ordered: request.sequencer.is_some() && row.get::<_, bool>("is_sequenced"),

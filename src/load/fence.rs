@@ -17,6 +17,8 @@ const CHECKPOINT_AFTER_MS: u64 = 10_000;
 pub(super) struct Fence<'a> {
     pub(super) ledger: Ledger,
     pub(super) held: Held,
+    /// What is held of the table as a whole, by a request of its own.
+    pub(super) whole: Option<(Request, Held)>,
     request: &'a Request,
     table: TableName,
     /// When the history last learned how far the load is.
@@ -25,12 +27,12 @@ pub(super) struct Fence<'a> {
 
 impl<'a> Fence<'a> {
     pub(super) fn new(ledger: Ledger, request: &'a Request, table: &TableName, held: Held) -> Self {
-        Self { ledger, held, request, table: table.clone(), saved_at: Instant::now() }
+        Self { ledger, held, whole: None, request, table: table.clone(), saved_at: Instant::now() }
     }
 
     /// Whether the claim must be renewed before anything more is written. A transaction's lock needs nothing.
     pub(super) fn is_old(&self) -> bool {
-        self.held.lease.as_ref().is_some_and(Lease::is_old)
+        self.leases().any(Lease::is_old)
     }
 
     /// Whether it is time to say how far the load is.
@@ -40,7 +42,12 @@ impl<'a> Fence<'a> {
 
     /// When that will be, where something must be renewed.
     pub(super) fn renew_at(&self) -> Option<Instant> {
-        self.held.lease.as_ref().map(Lease::renew_at)
+        self.leases().map(Lease::renew_at).min()
+    }
+
+    fn leases(&self) -> impl Iterator<Item = &Lease> {
+        let whole = self.whole.as_ref().and_then(|(_, held)| held.lease.as_ref());
+        self.held.lease.iter().chain(whole)
     }
 
     /// Renews the claim; false when another load has raised it. Where a copy takes up the connection, another one is
@@ -55,6 +62,11 @@ impl<'a> Fence<'a> {
         } else {
             context.standing_session()?
         };
+        if let Some((request, Held { lease: Some(lease), .. })) = &mut self.whole
+            && !self.ledger.keep(session, request, &self.table, lease).await?
+        {
+            return Err(super::stage::taken());
+        }
         self.ledger.keep(session, self.request, &self.table, lease).await
     }
 

@@ -52,8 +52,8 @@ impl Fit {
     /// Whether all of the object will be loaded in time, which has to be where nothing may go on later.
     ///
     /// # Errors
-    /// `Config` when it will not.
-    pub(super) fn check(&self, is_breakable: bool, is_fenced: bool) -> Result<()> {
+    /// `Config`, with a way out, when it will not.
+    pub(super) fn check(&self, way_out: &str) -> Result<()> {
         let elapsed = self.started.elapsed();
         let (Some(until), Some(size)) = (self.left_until, self.size) else { return Ok(()) };
         if elapsed < Duration::from_millis(ESTIMATE_AFTER_MS) || self.byte == 0 {
@@ -67,15 +67,6 @@ impl Fit {
         if needed * 10 <= left * TENTHS_OVER {
             return Ok(());
         }
-        let hint = match (is_breakable, is_fenced) {
-            (false, _) => {
-                "`write: {atomic: false}` lets the next invocation go on where this one stops; or raise the function's timeout (at most 900 s) or memory, or split the object"
-            }
-            (true, false) => {
-                "with a ledger the next invocation goes on where this one stops; or raise the function's timeout (at most 900 s) or memory, or split the object"
-            }
-            (true, true) => "raise the function's timeout (at most 900 s) or memory, or split the object",
-        };
         Err(Error::config(format!(
             "the object does not fit into one invocation: {} of {size} bytes went in within {} s, and {} s are left",
             self.byte,
@@ -83,6 +74,8 @@ impl Fit {
             left.as_secs()
         ))
         .with_code("DoesNotFit")
-        .with_hint(hint))
+        .with_hint(format!(
+            "{way_out}raise the function's timeout (at most 900 s) or memory, or split the object"
+        )))
     }
 }

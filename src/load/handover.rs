@@ -1,8 +1,9 @@
 //! A load that does not fit into its invocation: what is there stays, and the ledger says where to go on.
 
+use super::Work;
 use super::fence::Fence;
+use super::snapshot::OVERTAKEN;
 use super::stream::{Stream, show};
-use super::{OVERTAKEN, Work};
 use crate::context::Context;
 use crate::error::Result;
 use crate::ledger::ResumePoint;

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::{Class, Error, RETRY_MAX_DEFAULT, RETRY_PAUSE_DEFAULT_MS, Result};
 use crate::ledger::{Ledger, Line};
 use crate::object::Request;
-use crate::report::Report;
+use crate::report::{Report, Status};
 
 /// A line in the history for a load that did not commit one itself.
 pub(super) struct HistoryLine<'a> {
@@ -26,7 +26,7 @@ impl HistoryLine<'_> {
             load_id: &self.trace.owner,
             event_time_ms: self.request.event_time_ms,
             started_ms: self.trace.started_ms,
-            resume: self.trace.resume.as_ref(),
+            resume: self.trace.resume.as_ref().filter(|_| report.status == Status::Failed),
         };
         let writing = async {
             let mut tried = 0;
@@ -52,6 +52,9 @@ impl HistoryLine<'_> {
         let session = context.session().await?;
         if let Some((table, lease)) = &self.trace.lease {
             ledger.release(session, self.request, table, lease).await?;
+        }
+        if let Some((table, lease)) = &self.trace.whole {
+            ledger.release(session, &super::stage::whole(), table, lease).await?;
         }
         ledger.record(session, line).await
     }

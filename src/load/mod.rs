@@ -6,7 +6,6 @@
 //! lock. Whatever ends a load early closes the connection and waits until it is gone, so that nothing of it can become
 //! durable later.
 
-use std::cmp::Ordering;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -14,11 +13,10 @@ use futures_util::FutureExt;
 
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
-use crate::ledger::{Claim, Claimant, LEASED_STATEMENT_MS, Lease, Line, Reach, ResumePoint};
+use crate::ledger::{Claim, Claimant, LEASED_STATEMENT_MS, Lease, Reach, ResumePoint};
 use crate::object::body::{ObjectBody, current_version};
-use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET};
+use crate::object::{ObjectRef, ObjectVersion, Request, Sequencer};
 use crate::plan::{Destination, Plan, Route};
-use crate::reject::Rejects;
 use crate::report::{Report, Status};
 use crate::table::TableName;
 
@@ -28,15 +26,20 @@ mod handover;
 mod history;
 mod intake;
 mod invocation;
+mod removal;
+mod snapshot;
+mod stage;
 mod stream;
+mod swap;
+mod transfer;
 mod verify;
 
 use fence::Fence;
-use handover::{hand_on, name_parts};
 use history::HistoryLine;
 use intake::Facts;
 pub use invocation::Invocation;
-use stream::{Course, Flow, Stream, show};
+use stream::Stream;
+use transfer::{commit, transfer};
 pub use verify::{Verdict, verify};
 
 /// How long a statement waits for rows that another load has locked.
@@ -44,9 +47,7 @@ const LOCK_WAIT_MS: u64 = 60_000;
 /// A certificate that ends sooner is worth a warning.
 const CERTIFICATE_WARNING_DAYS: i64 = 30;
 
-/// How a hint begins that holds where an object's rows appear together, and what it says elsewhere.
-const ALL_OR_NOTHING: &str = "nothing was loaded:";
-const OVERTAKEN: &str = "a newer version was claimed meanwhile";
+/// How the hint of a load begins that failed when rows of it were in the table already.
 const PART: &str = "a part of the rows was written:";
 
 /// Loads one object; whatever happens becomes part of the report.
@@ -108,6 +109,8 @@ struct Trace {
     owner: String,
     /// A claim that stands until somebody gives it back, and on what.
     lease: Option<(TableName, Lease)>,
+    /// The same on a table as a whole.
+    whole: Option<(TableName, Lease)>,
     plan_hash: Option<String>,
     /// As far as the rows are there for good.
     resume: Option<ResumePoint>,
@@ -241,8 +244,8 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     let plan = plan(context, route).await?;
     work.trace.plan_hash = Some(plan.hash.clone());
 
-    if request.dry_run {
-        return dry_run(context, work, request, &plan).await;
+    if request.dry_run || request.is_removal {
+        return without_rows(context, work, request, &plan).boxed().await;
     }
     let Some(ledger) = context.ledger.clone() else {
         begin(context, work.invocation, false).await?;
@@ -304,6 +307,9 @@ async fn connect(context: &mut Context, work: &mut Work<'_>, is_dry: bool) -> Re
 
 /// A request that says no version is about the one that is there now.
 async fn pinned(context: &Context, request: &Request) -> Result<Request> {
+    if request.is_removal {
+        return Ok(request.clone());
+    }
     let mut request = request.clone();
     let is_pinned = request.version.version_id.is_some() || request.version.etag.is_some();
     if !request.object.is_s3() {
@@ -334,136 +340,16 @@ async fn begin(context: &mut Context, invocation: &Invocation<'_>, is_claimed: b
     session.begin(statement_ms, invocation.claim_wait_ms()).await
 }
 
-/// Reads the object into the table and commits.
-async fn transfer(
+async fn without_rows(
     context: &mut Context,
     work: &mut Work<'_>,
-    mut fence: Option<Fence<'_>>,
     request: &Request,
     plan: &Plan,
 ) -> Result<()> {
-    let clock = Instant::now();
-    let resume = fence.as_mut().and_then(|fence| fence.held.resume.take());
-    let from = resume.as_ref().map_or(0, |point| point.offset);
-    let body = ObjectBody::open_at(context.aws.as_ref(), &request.object, &request.version, from).await?;
-    work.report.phases.open_ms = elapsed_ms(clock);
-    note_version(&body, work.report, work.trace);
-    work.trace.is_consumed = request.object.bucket == STDIN_BUCKET;
-    // A file's time of change orders nothing: backups and copies keep theirs.
-    let is_timed = request.object.is_s3() && !request.force;
-    let order = fence.as_ref().filter(|_| is_timed).and_then(|fence| fence.held.compare(&body.version));
-    let is_passed = match order {
-        Some(Ordering::Less) => true,
-        // S3 tells whole seconds; of two versions in one second the one that is there now is the newer.
-        Some(Ordering::Equal) => !is_current(context, request, &body.version).await?,
-        Some(Ordering::Greater) | None => false,
-    };
-    if is_passed {
-        context.standing_session()?.rollback().await?;
-        work.report.end(Status::Superseded, "a version that was modified later has been loaded");
-        return Ok(());
+    if request.is_removal {
+        return removal::remove(context, work, request, plan).await;
     }
-    let session = context.standing_session()?;
-    session.set_lock_timeout(LOCK_WAIT_MS.min(work.invocation.statement_ms())).await?;
-    let dialect = session.dialect();
-
-    let limits = context.planner.limits().with_smaller_batches(work.trace.shrunk);
-    let mut stream =
-        Stream::new(plan, context.planner.zone(), limits, body, dialect, facts(request, work.trace));
-    if let Some(point) = resume {
-        stream = stream.resumed(&point)?;
-        show(&point, work.report);
-        work.report.is_partial = true;
-        work.trace.resume = Some(point);
-    }
-    let Work { invocation, report, trace } = &mut *work;
-    let mut course = Course { invocation, trace, report };
-    let streamed = stream.run(context, &mut course, fence.as_mut()).await;
-    if let (Ok(Flow::Paused(point)), Some(fence)) = (&streamed, &mut fence) {
-        return hand_on(context, work, fence, &mut stream, point.clone()).await;
-    }
-    stream.count(work.report);
-    if matches!(streamed, Ok(Flow::Overtaken)) {
-        work.trace.lease = None;
-        work.report.overtake(OVERTAKEN);
-        return Ok(());
-    }
-    if let Err(error) = streamed {
-        if error.class() == Class::Input {
-            keep_rejects(context, request, stream.rejects(), work.report, work.trace).await;
-        }
-        return Err(if work.report.is_partial { error.with_other_hint(ALL_OR_NOTHING, PART) } else { error });
-    }
-    let clock = Instant::now();
-    if let Some(place) = &context.rejects {
-        work.report.rejects =
-            stream.rejects().write(place, context.aws.as_ref(), &request.object, &work.trace.version).await?;
-        name_parts(stream.rejects(), work.report);
-    }
-    // From here on the rows of a copy are there.
-    stream.finish(context.standing_session()?).await?;
-    commit(context, work, fence.as_ref(), request, plan).await?;
-    work.report.phases.finish_ms = elapsed_ms(clock);
-    Ok(())
-}
-
-/// Whether a version is the one that the object's name stands for now.
-async fn is_current(context: &Context, request: &Request, version: &ObjectVersion) -> Result<bool> {
-    let Some(aws) = context.aws.as_ref().filter(|_| request.object.is_s3()) else { return Ok(true) };
-    match current_version(aws, &request.object).await {
-        Ok(now) => Ok(now.etag == version.etag && now.version_id == version.version_id),
-        Err(gone) if gone.code() == Some("NoSuchKey") => Ok(false),
-        Err(other) => Err(other),
-    }
-}
-
-/// Fence and ledger, then COMMIT: from here on the rows are there.
-async fn commit(
-    context: &mut Context,
-    work: &mut Work<'_>,
-    fence: Option<&Fence<'_>>,
-    request: &Request,
-    plan: &Plan,
-) -> Result<()> {
-    let now_ms = jiff::Timestamp::now().as_millisecond();
-    work.report.lag_ms = request.event_time_ms.map(|put_ms| now_ms.saturating_sub(put_ms).max(0));
-    let session = context.standing_session()?;
-    if let Some(fence) = fence {
-        let lease = fence.held.lease.as_ref();
-        let (ledger, table) = (&fence.ledger, &plan.table.name);
-        let reach = Reach { read: &work.trace.version, is_whole: true, owner: &work.trace.owner };
-        let is_raised = ledger.raise(session, request, table, reach, lease).await?;
-        work.trace.lease = None;
-        if !is_raised {
-            session.rollback().await?;
-            work.report.overtake("a newer version was loaded meanwhile");
-            return Ok(());
-        }
-        if session.dialect().is_hologres() {
-            // The rows are there and the fence says so; the line that is still to be written follows below.
-            work.report.status = Status::Loaded;
-            return Ok(());
-        }
-        work.report.duration_ms = u64::try_from(now_ms.saturating_sub(work.trace.started_ms)).unwrap_or(0);
-        let line = Line {
-            report: work.report,
-            status_name: Status::Loaded.name(),
-            version: &work.trace.version,
-            plan_hash: work.trace.plan_hash.as_deref(),
-            request_id: work.invocation.request_id,
-            load_id: &work.trace.owner,
-            event_time_ms: request.event_time_ms,
-            started_ms: work.trace.started_ms,
-            resume: None,
-        };
-        ledger.record(session, &line).await?;
-    }
-    work.trace.is_committing = true;
-    session.commit().await?;
-    work.trace.is_committing = false;
-    work.trace.is_recorded = true;
-    work.report.status = Status::Loaded;
-    Ok(())
+    dry_run(context, work, request, plan).await
 }
 
 /// Decodes and types everything against the live table, writes nothing.
@@ -472,7 +358,7 @@ async fn dry_run(context: &mut Context, work: &mut Work<'_>, request: &Request, 
     note_version(&body, work.report, work.trace);
     let dialect = context.standing_session()?.dialect();
     let planner = &context.planner;
-    let facts = facts(request, work.trace);
+    let facts = facts(request, work.trace, None);
     let mut stream = Stream::new(plan, planner.zone(), planner.limits(), body, dialect, facts);
     let streamed = stream.run_dry(&context.refusals, work.invocation, work.report).await;
     stream.count(work.report);
@@ -481,27 +367,12 @@ async fn dry_run(context: &mut Context, work: &mut Work<'_>, request: &Request, 
     Ok(())
 }
 
-/// The object failed for its rows: what is known of them is kept all the same.
-async fn keep_rejects(
-    context: &Context,
-    request: &Request,
-    rejects: &Rejects,
-    report: &mut Report,
-    trace: &Trace,
-) {
-    let Some(place) = &context.rejects else { return };
-    match rejects.write(place, context.aws.as_ref(), &request.object, &trace.version).await {
-        Ok(address) => report.rejects = address,
-        Err(error) => report.warnings.push(format!("the rejects could not be written: {error}")),
-    }
-}
-
-fn facts(request: &Request, trace: &Trace) -> Facts {
+fn facts(request: &Request, trace: &Trace, mark: Option<&str>) -> Facts {
     Facts {
         bucket: request.object.bucket.clone(),
         key: request.object.key.clone(),
         version: trace.version.identity().map(str::to_owned),
-        sequencer: request.sequencer.as_ref().map(|sequencer| sequencer.as_str().to_owned()),
+        sequencer: mark.or(request.sequencer.as_ref().map(Sequencer::as_str)).map(str::to_owned),
         event_time_ms: request.event_time_ms,
         loaded_at_ms: trace.started_ms,
     }

@@ -26,6 +26,8 @@ pub(super) struct Stream<'a> {
     is_at_end: bool,
     /// Where this load began to read.
     from: u64,
+    /// What is written is not in the table yet.
+    is_staged: bool,
 }
 
 /// How far the object was read.
@@ -84,7 +86,17 @@ impl<'a> Stream<'a> {
         facts: Facts,
     ) -> Self {
         let intake = Intake::new(plan, zone, limits, dialect, facts);
-        Self { plan, body, intake, dialect, sink: None, is_at_end: false, from: 0 }
+        Self { plan, body, intake, dialect, sink: None, is_at_end: false, is_staged: false, from: 0 }
+    }
+
+    /// Batches go by this plan: into a stage.
+    pub(super) fn into_stage(self, stage: &'a Plan) -> Self {
+        Self { plan: stage, is_staged: true, ..self }
+    }
+
+    /// Which field went where, once there was a record.
+    pub(super) fn layout(&self) -> Option<&Layout> {
+        self.intake.layout()
     }
 
     /// The same for the rest of an object, whose body is open where that begins.
@@ -108,8 +120,13 @@ impl<'a> Stream<'a> {
             course.report.warnings.push("the object is empty: there was nothing to load".to_owned());
             return Ok(Flow::Done);
         };
-        let way =
-            Way { plan: self.plan, layout: &layout, dialect: self.dialect, invocation: course.invocation };
+        let way = Way {
+            plan: self.plan,
+            layout: &layout,
+            dialect: self.dialect,
+            invocation: course.invocation,
+            is_staged: self.is_staged,
+        };
         let sink = Sink::new(self.plan, &layout, self.dialect, &context.refusals)?;
         way.announce(&sink, context, course.report).await?;
         self.sink = Some(sink);
@@ -124,7 +141,7 @@ impl<'a> Stream<'a> {
             reach.reject_count += refused_count;
             fit.wrote(clock.elapsed(), reach.position.byte);
             if !can_pause {
-                fit.check(self.is_breakable(), fence.is_some())?;
+                fit.check(self.way_out())?;
             } else if is_last && self.is_left(reach) {
                 return Ok(Flow::Paused(self.point(reach, &layout, course.report)));
             } else if let Some(fence) = fence.as_deref_mut().filter(|fence| fence.is_checkpoint_due())
@@ -232,7 +249,18 @@ impl<'a> Stream<'a> {
     }
 
     fn is_breakable(&self) -> bool {
-        self.sink.as_ref().is_some_and(|sink| !sink.is_atomic())
+        !self.is_staged && self.sink.as_ref().is_some_and(|sink| !sink.is_atomic())
+    }
+
+    /// What would let another invocation go on, if anything.
+    fn way_out(&self) -> &'static str {
+        if self.is_breakable() {
+            "with a ledger the next invocation goes on where this one stops; or "
+        } else if self.plan.route.mode == WriteMode::Snapshot {
+            ""
+        } else {
+            "`write: {atomic: false}` lets the next invocation go on where this one stops; or "
+        }
     }
 
     /// Whether there are bytes after the mark.
@@ -356,13 +384,14 @@ struct Way<'a> {
     layout: &'a Layout,
     dialect: Dialect,
     invocation: &'a Invocation<'a>,
+    is_staged: bool,
 }
 
 impl Way<'_> {
     /// Says which path is taken. One copy of the whole object may run as long as there is time.
     async fn announce(&self, sink: &Sink, context: &mut Context, report: &mut Report) -> Result<()> {
         report.write_path = Some(sink.path().name());
-        report.atomic = sink.is_atomic();
+        report.atomic = sink.is_atomic() || self.is_staged;
         if sink.path() == WritePath::BulkCopy {
             context.standing_session()?.limit_statements(self.invocation.statement_ms()).await?;
         }
@@ -391,7 +420,7 @@ impl Way<'_> {
             let refused = match sink.write(context.standing_session()?, batch, bounds).await? {
                 Outcome::Written(written) => break written,
                 Outcome::Paused => {
-                    report.is_partial = true;
+                    report.is_partial |= !self.is_staged;
                     if let Some(fence) = fence
                         && !fence.keep(context, false).await?
                     {
@@ -403,11 +432,11 @@ impl Way<'_> {
             };
             let path = sink.path();
             tracing::warn!(path = path.name(), error = %refused, "write path refused, taking the next");
-            context.refusals.note(&self.plan.table.name, self.dialect, path, refused.message());
+            context.refusals.note(&self.plan.target, self.dialect, path, refused.message());
             let next = Sink::new(self.plan, self.layout, self.dialect, &context.refusals);
             // What may pass is no reason to do without the only path there is, now and for all loads to come.
             if next.is_err() && refused.class() == Class::Transient {
-                context.refusals.forget(&self.plan.table.name, self.dialect, path);
+                context.refusals.forget(&self.plan.target, self.dialect, path);
                 return Err(refused);
             }
             *sink = next?;
@@ -416,7 +445,7 @@ impl Way<'_> {
             self.announce(sink, context, report).await?;
         };
         if written.durability == Durability::Durable {
-            report.is_partial = true;
+            report.is_partial |= !self.is_staged;
             if let Some(fence) = fence
                 && !fence.keep(context, false).await?
             {

@@ -145,7 +145,7 @@ impl<'a> Check<'a> {
         };
         Ok(Self {
             plan,
-            facts: facts(request, &trace),
+            facts: facts(request, &trace, None),
             dialect: context.standing_session()?.dialect(),
             suspects: BTreeMap::new(),
             sums: [0; 2],

@@ -114,7 +114,8 @@ impl Sequencer {
 }
 
 /// One object to load, and what the delivery said about it.
-#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Which object.
     pub object: ObjectRef,
@@ -128,6 +129,8 @@ pub struct Request {
     pub event_time_ms: Option<i64>,
     /// Asked for by a person (or a backfill): a missing object is an error then, not a deletion.
     pub is_manual: bool,
+    /// It tells that the object was removed: its rows go, where a route says so.
+    pub is_removal: bool,
     /// Load even what the ledger says is loaded, newer or failed.
     pub force: bool,
     /// Decode and type everything, write nothing.
@@ -155,6 +158,7 @@ impl Request {
             sequencer: None,
             event_time_ms: None,
             is_manual: true,
+            is_removal: false,
             force: false,
             dry_run: false,
             continuation: None,

@@ -22,9 +22,11 @@ use crate::table::{Kind, Table, TableName};
 
 mod layout;
 mod op;
+mod snapshot;
 
 pub use layout::{First, Layout, Slot};
 pub use op::{OpPlace, Operation};
+pub use snapshot::{Lineage, Snapshot};
 
 /// Bad rows put up with when there is a place to keep them.
 const BAD_ROWS_MAX: u64 = 100;
@@ -87,12 +89,14 @@ pub struct Planner {
 }
 
 /// Which objects go into which table, and how.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// The target table.
     pub table: TableName,
-    /// How rows meet rows that are there.
+    /// How rows meet rows that are there; those of a snapshot are upserted before others go.
     pub mode: WriteMode,
+    /// Which rows an object replaces, where it does.
+    pub snapshot: Option<Snapshot>,
     /// Whether an object's rows must appear together; unless said, as the server does it best.
     pub atomic: Option<bool>,
     /// The write path that was asked for by name.
@@ -203,6 +207,12 @@ impl Planner {
             .collect::<Result<_>>()?;
         let planner = Self { routes, unmatched: settings.unmatched, zone, limits };
         planner.refuse_own_output(settings.rejects.as_deref())?;
+        if settings.ledger.is_none() && planner.routes.iter().any(|route| route.snapshot.is_some()) {
+            return Err(Error::config(
+                "`mode: snapshot` needs the ledger: which version is the newest is kept there",
+            )
+            .with_hint("leave `ledger: off` (HOLOLOAD_LEDGER) out, or load with `mode: upsert`"));
+        }
         Ok(planner)
     }
 
@@ -243,6 +253,11 @@ impl Planner {
     /// Whether there is no route at all.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
+    }
+
+    /// Whether the rows of an object that was removed are to be deleted.
+    pub fn follows_removal(&self, object: &ObjectRef) -> bool {
+        matches!(self.destination(object), Ok(Destination::Route(route)) if route.follows_removals())
     }
 
     /// The time zone in which times without zone are read.
@@ -286,15 +301,18 @@ impl Route {
             return Err(Error::config("bad rows are to be put up with, but there is no place to keep them")
                 .with_hint("set HOLOLOAD_REJECTS (`rejects:`) to `s3://bucket/prefix/` or a directory, or `bad_rows: {max: 0}`"));
         }
+        let (table, columns) = (TableName::parse(&said.table)?, filled(said)?);
+        let snapshot = Snapshot::new(&said.write, &columns, &table)?;
         Ok(Self {
-            table: TableName::parse(&said.table)?,
-            mode: said.write.mode,
+            table,
+            mode: if snapshot.is_some() { WriteMode::Upsert } else { said.write.mode },
+            snapshot,
             atomic: said.write.atomic,
             path,
             partitions: said.write.partitions,
             newer_by: newer_by(&said.write)?,
             operation: Operation::new(&said.write)?,
-            columns: filled(said)?,
+            columns,
             dialect: Dialect { delimiter, quote, escape, skip_lines: parse.skip_lines },
             header: parse.header,
             null_string: parse.null_string.clone(),
@@ -371,8 +389,10 @@ fn optional_byte(text: &str, name: &str) -> Result<Option<u8>> {
 pub struct Plan {
     /// The route.
     pub route: Arc<Route>,
-    /// The table.
+    /// The table that rows go into.
     pub table: Arc<Table>,
+    /// The table that the route names, for which another one may stand in.
+    pub target: TableName,
     /// Settings and table in one hash: a verdict about an object holds as long as it is the same.
     pub hash: String,
 }
@@ -383,15 +403,19 @@ impl Plan {
     /// # Errors
     /// `Config` when the mode needs a primary key that the table has not, or one that is deferrable.
     pub fn new(route: Arc<Route>, table: Arc<Table>) -> Result<Self> {
+        // What replaces all rows meets none.
+        let is_keyless = route.replaces_table() && table.key.is_none();
+        let route =
+            if is_keyless { Arc::new(Route { mode: WriteMode::Insert, ..(*route).clone() }) } else { route };
         if route.mode != WriteMode::Insert {
-            let mode = route.mode.name();
+            let mode = route.mode_name();
             match &table.key {
                 None => {
-                    return Err(Error::config(format!("table `{}` has no primary key, `{mode}` needs one", table.name))
-                        .with_hint(format!(
-                            "ALTER TABLE {} ADD PRIMARY KEY (…), or load with `write: {{mode: insert}}`, which repeats rows on a repeated load",
-                            table.name.quoted()
-                        )));
+                    return Err(Error::config(format!(
+                        "table `{}` has no primary key, `{mode}` needs one",
+                        table.name
+                    ))
+                    .with_hint(keyless_hint(&route, &table)));
                 }
                 Some(key) if key.deferrable => {
                     return Err(Error::config(format!(
@@ -415,8 +439,18 @@ impl Plan {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        Ok(Self { route, table, hash })
+        let target = table.name.clone();
+        Ok(Self { route, table, target, hash })
     }
+}
+
+fn keyless_hint(route: &Route, table: &Table) -> String {
+    let otherwise = if route.snapshot.is_some() {
+        "`scope: table`, which needs none"
+    } else {
+        "`write: {mode: insert}`, which repeats rows on a repeated load"
+    };
+    format!("ALTER TABLE {} ADD PRIMARY KEY (…), or load with {otherwise}", table.name.quoted())
 }
 
 fn check_filled(route: &Route, table: &Table) -> Result<()> {

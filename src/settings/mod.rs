@@ -14,9 +14,11 @@ use crate::error::{Error, Result, nearest};
 
 mod environment;
 mod op;
+mod snapshot;
 
 pub use environment::{Environment, VARIABLES};
 pub use op::OpSettings;
+pub use snapshot::{Removal, Scope};
 
 /// A text that must not be seen: passwords.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -119,6 +121,8 @@ pub enum WriteMode {
     Replace,
     /// Insert; a key that exists is an error.
     Insert,
+    /// Make the rows of the object, or the table, exactly what the file says.
+    Snapshot,
 }
 
 impl WriteMode {
@@ -129,6 +133,7 @@ impl WriteMode {
             Self::Ignore => "ignore",
             Self::Replace => "replace",
             Self::Insert => "insert",
+            Self::Snapshot => "snapshot",
         }
     }
 }
@@ -267,6 +272,10 @@ pub struct WriteSettings {
     pub op: Option<OpSettings>,
     /// A column that marks deleted rows, which then stay.
     pub soft_delete: Option<String>,
+    /// Snapshots: which rows the object replaces.
+    pub scope: Option<Scope>,
+    /// Snapshots: what becomes of a removed object's rows.
+    pub on_removed: Option<Removal>,
 }
 
 /// Which objects go into which table, and how.

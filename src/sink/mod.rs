@@ -20,6 +20,7 @@ mod csv;
 mod lookup;
 mod partition;
 mod path;
+mod snapshot;
 mod sql;
 
 use batch::Settlement;
@@ -27,6 +28,7 @@ pub use batch::{Batch, BatchRow};
 pub use lookup::{Compared, Lookup, Print};
 use partition::Partitions;
 pub use path::Refusals;
+pub use snapshot::{Leftover, Merge, stage};
 use sql::Statement;
 
 /// Head of a binary COPY: signature, flags, length of an extension. Like holo-client, no trailer is sent: the end of the
@@ -496,7 +498,7 @@ fn copy_settings(mode: WriteMode) -> &'static [&'static str] {
             "SET hg_experimental_copy_enable_on_conflict = on",
             "SET hg_experimental_affect_row_multiple_times_keep_first = on",
         ],
-        WriteMode::Upsert | WriteMode::Replace => &[
+        WriteMode::Upsert | WriteMode::Replace | WriteMode::Snapshot => &[
             "SET hg_experimental_copy_enable_on_conflict = on",
             "SET hg_experimental_affect_row_multiple_times_keep_last = on",
         ],

@@ -68,7 +68,7 @@ pub(super) fn choose(
             Dialect::PostgreSql => of_postgresql(path),
             Dialect::Hologres(version) => on_hologres(plan, layout, version, path),
         };
-        let refused = || refusals.of(&plan.table.name, dialect, path).map(str::to_owned);
+        let refused = || refusals.of(&plan.target, dialect, path).map(str::to_owned);
         match obstacle.or_else(refused) {
             None => return Ok(path),
             Some(why) => obstacles.push(format!("{} ({why})", path.name())),
@@ -76,7 +76,7 @@ pub(super) fn choose(
     }
     let error = Error::config(format!(
         "no write path of {dialect} fits table `{}`: {}",
-        plan.table.name,
+        plan.target,
         obstacles.join(", ")
     ));
     Err(error.with_hint(way_out(plan, dialect)))

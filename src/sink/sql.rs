@@ -184,7 +184,7 @@ impl Source {
 /// `COPY` for the batches of an object, streamed or as a whole.
 pub(super) fn copy(plan: &Plan, layout: &Layout, path: WritePath) -> String {
     let conflict = match plan.route.mode {
-        WriteMode::Upsert | WriteMode::Replace => ", ON_CONFLICT update",
+        WriteMode::Upsert | WriteMode::Replace | WriteMode::Snapshot => ", ON_CONFLICT update",
         WriteMode::Ignore => ", ON_CONFLICT ignore",
         WriteMode::Insert => "",
     };
@@ -202,7 +202,7 @@ pub(super) fn copy(plan: &Plan, layout: &Layout, path: WritePath) -> String {
 /// How rows of one key inside a batch are settled before they are sent.
 pub(super) fn settlement(plan: &Plan, layout: &Layout) -> Settlement {
     match plan.route.mode {
-        WriteMode::Upsert | WriteMode::Replace => {
+        WriteMode::Upsert | WriteMode::Replace | WriteMode::Snapshot => {
             layout.newer_slot.map_or(Settlement::LastWins, |slot| Settlement::Newest { slot })
         }
         WriteMode::Ignore => Settlement::FirstWins,
@@ -222,20 +222,20 @@ pub(super) fn reset_columns<'a>(plan: &'a Plan, layout: &'a Layout) -> impl Iter
         .map(|(_, column)| column)
 }
 
-fn written<'a>(plan: &'a Plan, layout: &Layout) -> Vec<&'a Column> {
+pub(super) fn written<'a>(plan: &'a Plan, layout: &Layout) -> Vec<&'a Column> {
     layout.slots.iter().filter_map(|slot| plan.table.columns.get(slot.column)).collect()
 }
 
-fn names(columns: &[&Column]) -> String {
+pub(super) fn names(columns: &[&Column]) -> String {
     columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ")
 }
 
-fn key(plan: &Plan, layout: &Layout) -> String {
+pub(super) fn key(plan: &Plan, layout: &Layout) -> String {
     let columns = written(plan, layout);
     names(columns.get(..layout.key_count).unwrap_or_default())
 }
 
-fn assignments(columns: &[&Column]) -> String {
+pub(super) fn assignments(columns: &[&Column]) -> String {
     let assigned = columns.iter().map(|column| {
         let name = quote(&column.name);
         format!("{name} = excluded.{name}")
@@ -294,7 +294,7 @@ fn floor_power_of_two(count: usize) -> usize {
 }
 
 /// Types without equality, and those whose equal values may read differently, are compared as text.
-fn comparable(side: &str, column: &Column) -> String {
+pub(super) fn comparable(side: &str, column: &Column) -> String {
     let name = quote(&column.name);
     match column.kind {
         // Equal to the server are -0 and 0, and 1.0 and 1.00 in a jsonb.

@@ -157,6 +157,12 @@ impl Run {
         self
     }
 
+    /// Another command in the same environment.
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self
+    }
+
     pub fn without(mut self, name: &str) -> Self {
         self.variables.remove(name);
         self

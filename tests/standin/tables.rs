@@ -48,6 +48,51 @@ async fn properties_with_the_table() {
     assert_eq!(world.db.count("\"T x\""), 0);
 }
 
+/// A copy of a table is one of its columns alone, unless the setting says otherwise.
+#[tokio::test]
+async fn a_table_like_another_one() {
+    let world = world("tables_like", Options::default(), "");
+    let client = world.client().await;
+    let define = "BEGIN; CREATE TABLE t (id int8, name text NOT NULL DEFAULT 'x', PRIMARY KEY (id)); \
+                  CALL set_table_property('t', 'orientation', 'row'); COMMIT";
+    client.batch_execute(define).await.expect("defined");
+    client.batch_execute("INSERT INTO t VALUES (1, 'a')").await.expect("written");
+    let of = |table: &str| {
+        world.rows(&format!(
+            "SELECT count(*), (SELECT count(*) FROM pg_index WHERE indrelid = '{table}'::regclass AND indisprimary), \
+             (SELECT property_value FROM hologres.hg_table_properties WHERE table_name = '{table}' AND property_key = 'orientation') \
+             FROM {table}"
+        ))
+    };
+    client.batch_execute("CALL HG_CREATE_TABLE_LIKE('bare', 'select * from t')").await.expect("defined");
+    assert_eq!(of("bare"), ["0|0|column"]);
+    let setting = "SET hg_experimental_enable_create_table_like_properties = on";
+    client.batch_execute(setting).await.expect("set");
+    client
+        .batch_execute("CALL HG_CREATE_TABLE_LIKE('public.whole', 'select * from \"public\".\"t\"')")
+        .await
+        .expect("defined");
+    assert_eq!(of("whole"), ["0|1|row"]);
+    let joined = "CALL HG_CREATE_TABLE_LIKE('part', 'select id from t')";
+    assert_said(client.batch_execute(joined).await, "0A000", "create table like");
+}
+
+#[tokio::test]
+async fn rows_are_deleted_in_partitions_alone() {
+    let sql = "CREATE TABLE p (id int8, ds text, PRIMARY KEY (id, ds)) PARTITION BY LIST (ds); \
+               CREATE TABLE p_a PARTITION OF p FOR VALUES IN ('a'); INSERT INTO p VALUES (1, 'a'), (2, 'a')";
+    let world = world("tables_delete", Options::default(), sql);
+    let client = world.client().await;
+    for table in ["p", "public.p", "\"public\".\"p\""] {
+        let deleted = client.batch_execute(&format!("DELETE FROM {table} WHERE id = 1")).await;
+        assert_said(deleted, "0A000", "delete from parent table");
+    }
+    client.batch_execute("DELETE FROM p_a WHERE id = 1").await.expect("deleted");
+    let in_transaction = client.batch_execute("BEGIN; DELETE FROM p_a WHERE id = 2; COMMIT").await;
+    assert_said(in_transaction, "0A000", "DELETE in transaction is not supported now");
+    assert_eq!(world.rows("SELECT id FROM p"), ["2"]);
+}
+
 #[tokio::test]
 async fn definitions_that_are_refused() {
     let world = world("tables_refused", Options::default(), "");

@@ -129,6 +129,11 @@ impl Session {
         if let Some((text, after)) = rules::without_properties(statement)? {
             return Ok((text, after));
         }
+        if self.is_on(rules::LIKE_PROPERTIES)
+            && let Some(text) = rules::with_properties_of_like(statement)
+        {
+            return Ok((text, Vec::new()));
+        }
         if let Some(text) = rules::without_force(statement, self.shared.version()) {
             return Ok((text, Vec::new()));
         }

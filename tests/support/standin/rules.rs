@@ -302,6 +302,21 @@ fn property(part: &[Token]) -> Option<(String, String)> {
     Some((joined(&part[..at]), joined(&part[at + 1..])))
 }
 
+/// Switched on, `HG_CREATE_TABLE_LIKE` copies key and properties as well.
+pub const LIKE_PROPERTIES: &str = "hg_experimental_enable_create_table_like_properties";
+
+pub fn with_properties_of_like(statement: &Statement) -> Option<String> {
+    let name = statement.tokens.get(1)?;
+    let is_like = statement.starts_with(&["call", "hg_create_table_like"]);
+    is_like.then(|| statement.replaced(name.start, name.end, "hologres.standin_create_table_like"))
+}
+
+/// `DELETE FROM table …`
+pub fn deleted_from(statement: &Statement) -> Option<Vec<String>> {
+    let mut cursor = Cursor::new(&statement.tokens);
+    cursor.words(&["delete", "from"]).then(|| cursor.table())?
+}
+
 /// `DROP TABLE … FORCE` (V3.1) without its last word.
 pub fn without_force(statement: &Statement, version: (u32, u32, u32)) -> Option<String> {
     let last = statement.tokens.last()?;

@@ -59,6 +59,22 @@ BEGIN
     EXECUTE format('CREATE TABLE %s AS %s WITH NO DATA', table_name, query);
 END $$;
 
+-- The same with `hg_experimental_enable_create_table_like_properties` on: of a whole table, with key and properties.
+CREATE OR REPLACE PROCEDURE hologres.standin_create_table_like(table_name text, query text) LANGUAGE plpgsql AS $$
+DECLARE
+    source oid := to_regclass((regexp_match(query, '^\s*select\s+\*\s+from\s+(\S+)\s*$', 'i'))[1]);
+BEGIN
+    IF source IS NULL OR EXISTS (SELECT FROM pg_class WHERE oid = source AND relkind = 'p') THEN
+        RAISE EXCEPTION 'Feature not supported: create table like' USING ERRCODE = '0A000';
+    END IF;
+    EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', table_name,
+        source::regclass);
+    INSERT INTO hologres.standin_properties
+    SELECT to_regclass(table_name), property_key, property_value FROM hologres.standin_properties
+    WHERE relation = source AND property_key NOT IN ('table_id', 'schema_version')
+    ON CONFLICT (relation, property_key) DO UPDATE SET property_value = excluded.property_value;
+END $$;
+
 CREATE OR REPLACE PROCEDURE pg_catalog.hg_insert_overwrite(target text, query text) LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('DELETE FROM %s', target);
