@@ -8,7 +8,7 @@
 
 use std::cmp::Ordering;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt;
 
@@ -102,6 +102,8 @@ struct Trace {
     owner: String,
     /// A claim that stands until somebody gives it back, and on what.
     lease: Option<(TableName, Lease)>,
+    /// When the lease ends that was last asked for.
+    asked_until: Option<SystemTime>,
     plan_hash: Option<String>,
     is_recorded: bool,
     /// The database refused us; asking again, for the ledger, might lock the account.
@@ -115,10 +117,11 @@ struct Trace {
 }
 
 impl Trace {
-    fn claimant(&self) -> Claimant<'_> {
+    fn claimant(&mut self) -> Claimant<'_> {
         Claimant {
             owner: &self.owner,
             has_lease: self.lease.is_some(),
+            asked_until: &mut self.asked_until,
             wait: Duration::from_millis(CLAIM_WAIT_MS),
         }
     }
