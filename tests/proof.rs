@@ -30,5 +30,7 @@ mod play;
 mod random;
 #[path = "proof/soak.rs"]
 mod soak;
+#[path = "proof/unrecorded.rs"]
+mod unrecorded;
 #[path = "bootstrap/world.rs"]
 mod world;

@@ -73,7 +73,7 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
         let line = HistoryLine { request, invocation, trace: &trace };
         if let Err(error) = line.write(context, &report).await {
             context.discard_within(invocation.close_limit()).await;
-            report.warnings.push(format!("the ledger could not be written: {error}"));
+            history::not_told(request, &mut report, error);
         }
     }
     report

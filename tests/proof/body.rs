@@ -6,11 +6,11 @@ use crate::play::Play;
 use crate::random::Random;
 
 const SMALL: std::ops::Range<u32> = 0..120;
-/// Of about 8 KiB each: three batches.
-const WIDE: std::ops::Range<u32> = 0..300;
-const PAD: usize = 900;
-const POINTS: u64 = 16;
-const POINTS_WIDE: u64 = 5;
+/// Of about 7 KiB each: two batches.
+const WIDE: std::ops::Range<u32> = 0..200;
+const PAD: usize = 1_400;
+const POINTS: u64 = 11;
+const POINTS_WIDE: u64 = 4;
 
 /// Of the same length to the byte: a reader that joined them would not notice by counting.
 fn versions(ids: std::ops::Range<u32>, pad: usize) -> Vec<Content> {

@@ -68,7 +68,6 @@ pub(crate) struct Play<'a> {
     owed: Vec<(usize, usize)>,
     pub(crate) journal: Vec<String>,
     pub(crate) counts: Counts,
-    deadline_ms: u64,
     /// The handler that is next.
     pub(crate) turn: usize,
 }
@@ -90,21 +89,7 @@ impl<'a> Play<'a> {
         let fates = objects.iter().map(|object| vec![Fate::default(); object.versions.len()]).collect();
         let bucket = place.bucket(is_versioned);
         let (owed, journal, counts) = (Vec::new(), Vec::new(), Counts { histories: 1, ..Counts::default() });
-        let (deadline_ms, turn) = (INVOCATION_MS, 0);
-        Self {
-            place,
-            mode,
-            bucket,
-            is_versioned,
-            objects,
-            stored,
-            fates,
-            owed,
-            journal,
-            counts,
-            deadline_ms,
-            turn,
-        }
+        Self { place, mode, bucket, is_versioned, objects, stored, fates, owed, journal, counts, turn: 0 }
     }
 
     /// One object under a key of its own.
@@ -136,14 +121,6 @@ impl<'a> Play<'a> {
     pub(crate) fn put_as(&mut self, object: usize, text: String) {
         let stored = self.place.s3().put(&self.bucket, &self.objects[object].key, text);
         self.note_put(object, self.put_count(object), stored, "put with other bytes");
-    }
-
-    /// One delivery that has no more time than this.
-    pub(crate) fn deliver_within(&mut self, deadline_ms: u64, (object, version): (usize, usize)) -> String {
-        self.deadline_ms = deadline_ms;
-        let answer = self.deliver(&[(object, version, None)]).remove(0);
-        self.deadline_ms = INVOCATION_MS;
-        answer
     }
 
     fn note_put(&mut self, object: usize, version: usize, stored: Stored, how: &str) {
@@ -255,7 +232,7 @@ impl<'a> Play<'a> {
         let started = Instant::now();
         handler.proxy.reset();
         let pid = handler.api.pid();
-        let (outcome, was_cut) = run(handler, &payload, self.deadline_ms, trouble);
+        let (outcome, was_cut) = run(handler, &payload, trouble);
         handler.proxy.reset();
         // Killed, perhaps in the moment after its answer.
         if !handler.api.is_running() || matches!(outcome, Outcome::InitError { .. }) {
@@ -391,11 +368,11 @@ impl<'a> Play<'a> {
 }
 
 /// Invokes the handler while something goes wrong with it; answers whether its connection was cut.
-fn run(handler: &Handler, payload: &[u8], deadline_ms: u64, trouble: Option<&Trouble>) -> (Outcome, bool) {
+fn run(handler: &Handler, payload: &[u8], trouble: Option<&Trouble>) -> (Outcome, bool) {
     let (deadline_ms, cut) = match trouble {
-        Some(Trouble::Cut { direction, bytes }) => (deadline_ms, Some((*direction, *bytes))),
+        Some(Trouble::Cut { direction, bytes }) => (INVOCATION_MS, Some((*direction, *bytes))),
         Some(Trouble::CutForGood { direction, bytes }) => (SHORT_MS, Some((*direction, *bytes))),
-        _ => (deadline_ms, None),
+        _ => (INVOCATION_MS, None),
     };
     if let Some((direction, bytes)) = cut {
         handler.proxy.cut(direction, bytes);
