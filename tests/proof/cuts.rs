@@ -78,6 +78,11 @@ fn points(whole: u64) -> Vec<u64> {
     (0..whole).step_by(usize::try_from(step).expect("small")).collect()
 }
 
+/// A conversation may be shorter than the one that was measured: it renews its lease when it takes long.
+fn is_most(count: usize, of: usize) -> bool {
+    count * 5 >= of * 4
+}
+
 /// Cut once, in a conversation from its beginning: the same invocation ends it well.
 fn cut_once(name: &str, direction: Direction) {
     let mut sweep = Sweep::new(name, direction);
@@ -109,7 +114,7 @@ fn cut_once(name: &str, direction: Direction) {
         "{name}: {whole} messages, {message_points} + {} points, {cuts} cuts, {skipped} found it loaded",
         faults.len() - message_points
     );
-    assert!(cuts + 3 >= faults.len(), "{cuts} of {} cuts fell into the conversation", faults.len());
+    assert!(is_most(cuts, faults.len()), "{cuts} of {} cuts fell into the conversation", faults.len());
 }
 
 /// Cut, and nobody is let in from then on: the invocation fails, its lease runs out, a redelivery ends it well.
@@ -137,8 +142,8 @@ fn cut_for_good(name: &str, direction: Direction) {
     }
     let cuts = sweep.standin().cuts() as usize;
     println!("{name}: {whole} messages, {} points, {cuts} cuts, {failed} failed first", points.len());
-    assert!(cuts + 3 >= points.len(), "{cuts} of {} cuts fell into the conversation", points.len());
-    assert!(failed * 2 > points.len(), "{failed} of {} invocations failed", points.len());
+    assert!(is_most(cuts, points.len()), "{cuts} of {} cuts fell into the conversation", points.len());
+    assert!(is_most(failed, points.len()), "{failed} of {} invocations failed", points.len());
 }
 
 #[test]

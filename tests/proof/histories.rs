@@ -3,25 +3,15 @@
 use std::thread;
 use std::time::Instant;
 
-use crate::history::{History, Mode, Temper};
-use crate::place::{Dialect, Place};
+use crate::history::History;
+use crate::place::{Dialect, Places};
 use crate::play::{Counts, play};
 
 /// In CI; `HOLOLOAD_TEST_HISTORIES` says another number.
-const HISTORIES: u64 = 40;
+const HISTORIES: u64 = 48;
 
 /// Histories at once: most of their time they wait.
 const WORKERS: usize = 2;
-
-const MODES: [Mode; 3] = [Mode::Upsert, Mode::Shared, Mode::Newer];
-const MODES_HOLOGRES: [Mode; 4] = [Mode::Upsert, Mode::Shared, Mode::Newer, Mode::Atomic];
-
-pub(crate) fn modes(dialect: Dialect) -> &'static [Mode] {
-    match dialect {
-        Dialect::PostgreSql => &MODES,
-        Dialect::Hologres => &MODES_HOLOGRES,
-    }
-}
 
 pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().and_then(|text| text.parse().ok())
@@ -37,15 +27,19 @@ fn seeds() -> Vec<u64> {
 
 /// Every so many-th history, at a place of its own.
 fn play_some(dialect: Dialect, name: &str, seeds: impl Iterator<Item = u64>) -> Counts {
-    let place = Place::new(dialect, name);
+    let mut places = Places::new(dialect, name);
     let mut counts = Counts::default();
     for seed in seeds {
-        match play(&place, &History::random(seed, modes(dialect), Temper::Mixed)) {
-            Ok(counted) => counts.add(counted),
-            Err(told) => panic!("{told}"),
-        }
+        counts.add(play_seed(&mut places, seed));
     }
     counts
+}
+
+/// The history of a seed; where it does not end right, the test fails with the seed and what happened.
+#[track_caller]
+pub(crate) fn play_seed(places: &mut Places, seed: u64) -> Counts {
+    let place = places.of(seed);
+    play(place, &History::random(seed, place.has_atomic())).unwrap_or_else(|told| panic!("{told}"))
 }
 
 fn prove(dialect: Dialect, name: &str) {

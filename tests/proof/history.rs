@@ -30,6 +30,11 @@ impl Mode {
         }
     }
 
+    /// Where there is no copy of a whole object, one batch by batch takes its place.
+    fn unless_atomic(self, has_atomic: bool) -> Self {
+        if self == Self::Atomic && !has_atomic { Self::Upsert } else { self }
+    }
+
     fn shares_keys(self) -> bool {
         matches!(self, Self::Shared | Self::Newer)
     }
@@ -171,6 +176,15 @@ pub(crate) enum Temper {
     Kills,
 }
 
+impl Temper {
+    /// A seed says everything of its history.
+    pub(crate) fn of(seed: u64) -> Self {
+        if seed.is_multiple_of(3) { Self::Kills } else { Self::Mixed }
+    }
+}
+
+const MODES: [Mode; 4] = [Mode::Upsert, Mode::Shared, Mode::Newer, Mode::Atomic];
+
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) seed: u64,
@@ -190,9 +204,10 @@ const WIDE_ROWS: u64 = 140;
 const WIDE_BYTES: usize = 8 * 1024;
 
 impl History {
-    pub(crate) fn random(seed: u64, modes: &[Mode], temper: Temper) -> Self {
+    pub(crate) fn random(seed: u64, has_atomic: bool) -> Self {
         let mut random = Random::new(seed);
-        let mode = random.pick(modes);
+        let mode = random.pick(&MODES).unless_atomic(has_atomic);
+        let temper = Temper::of(seed);
         let is_versioned = random.chance(50);
         let object_count = if mode.shares_keys() { 2 + random.index(2) } else { 1 + random.index(3) };
         let mut seen: Vec<i64> = (1..=4 * 4).map(|number| number * 10).collect();

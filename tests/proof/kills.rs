@@ -1,9 +1,9 @@
 //! Handlers killed at random instants while two are at work; a third one takes the deliveries over.
 
-use crate::histories::modes;
-use crate::history::{History, Temper};
-use crate::place::{Dialect, Place};
-use crate::play::{Counts, play};
+use crate::histories::play_seed;
+use crate::history::Temper;
+use crate::place::{Dialect, Places};
+use crate::play::Counts;
 
 /// Killed in the middle of an invocation, in CI.
 const KILLS: u64 = 20;
@@ -12,17 +12,13 @@ const HISTORIES_MAX: u64 = 60;
 const FIRST_SEED: u64 = 1_000_000;
 
 fn prove(dialect: Dialect, name: &str) {
-    let place = Place::new(dialect, name);
+    let mut places = Places::new(dialect, name);
     let mut counts = Counts::default();
-    for seed in FIRST_SEED..FIRST_SEED + HISTORIES_MAX {
-        if counts.kills >= KILLS {
+    for seed in (FIRST_SEED..).filter(|seed| Temper::of(*seed) == Temper::Kills) {
+        if counts.kills >= KILLS || counts.histories >= HISTORIES_MAX {
             break;
         }
-        let history = History::random(seed, modes(dialect), Temper::Kills);
-        match play(&place, &history) {
-            Ok(counted) => counts.add(counted),
-            Err(told) => panic!("{told}"),
-        }
+        counts.add(play_seed(&mut places, seed));
     }
     println!("{dialect:?}: {} kills in {} histories; {counts:?}", counts.kills, counts.histories);
     assert!(counts.kills >= KILLS, "{counts:?}");

@@ -32,6 +32,9 @@ pub(crate) enum Dialect {
     Hologres,
 }
 
+/// Of Hologres; a seed chooses one.
+const PROFILES: [Profile; 3] = [Profile::V3_1, Profile::V2_2, Profile::V4_1];
+
 pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::PostgreSql, Dialect::Hologres];
 
 /// One handler with a way to the database of its own and, on Hologres, a user of its own: whose session is whose can
@@ -44,6 +47,7 @@ pub(crate) struct Handler {
 
 pub(crate) struct Place {
     pub(crate) dialect: Dialect,
+    profile: Profile,
     pub(crate) world: World,
     pub(crate) standin: Option<Standin>,
     pub(crate) handlers: Vec<Handler>,
@@ -54,7 +58,7 @@ impl Place {
         Self::with(dialect, name, Profile::V3_1)
     }
 
-    pub(crate) fn with(dialect: Dialect, name: &str, profile: Profile) -> Self {
+    fn with(dialect: Dialect, name: &str, profile: Profile) -> Self {
         let (world, standin) = match dialect {
             Dialect::PostgreSql => (World::new(name), None),
             Dialect::Hologres => {
@@ -70,9 +74,14 @@ impl Place {
         let config = config.each_ref().map(|(name, value)| (*name, value.as_str()));
         let first = world.put("upsert/first.csv", "id,name,amount\n");
         crate::world::report(world.handler_with(&config).invoke_json(&first.event()));
-        let mut place = Self { dialect, world, standin, handlers: Vec::new() };
+        let mut place = Self { dialect, profile, world, standin, handlers: Vec::new() };
         place.handlers = (0..HANDLERS).map(|number| place.handler(number)).collect();
         place
+    }
+
+    /// Whether a whole object can be copied over rows that are there: on Hologres, from V3.0.4 on.
+    pub(crate) fn has_atomic(&self) -> bool {
+        self.dialect == Dialect::Hologres && self.profile != Profile::V2_2
     }
 
     fn handler(&self, number: usize) -> Handler {
@@ -201,6 +210,27 @@ impl Place {
 
     pub(crate) fn s3(&self) -> &S3Server {
         &self.world.s3
+    }
+}
+
+/// A place for each version of Hologres, made when it is needed.
+pub(crate) struct Places {
+    dialect: Dialect,
+    name: String,
+    made: [Option<Place>; PROFILES.len()],
+}
+
+impl Places {
+    pub(crate) fn new(dialect: Dialect, name: &str) -> Self {
+        Self { dialect, name: name.to_owned(), made: Default::default() }
+    }
+
+    /// Where the history of this seed happens, here and when it is replayed.
+    pub(crate) fn of(&mut self, seed: u64) -> &Place {
+        let profiles = if self.dialect == Dialect::Hologres { PROFILES.len() as u64 } else { 1 };
+        let chosen = usize::try_from(seed / 3 % profiles).expect("few");
+        let name = format!("{}_{chosen}", self.name);
+        self.made[chosen].get_or_insert_with(|| Place::with(self.dialect, &name, PROFILES[chosen]))
     }
 }
 

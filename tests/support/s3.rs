@@ -352,6 +352,11 @@ impl S3Server {
         }
     }
 
+    /// Bodies that are being sent. With none, whatever was to happen to their objects meanwhile has happened.
+    pub fn open_bodies(&self) -> usize {
+        self.store.open_bodies.load(Ordering::Acquire)
+    }
+
     /// What is stored under the name now, as the event of its put tells it.
     pub fn current(&self, bucket: &str, key: &str) -> Option<Stored> {
         let state = self.store.state();
