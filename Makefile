@@ -40,8 +40,9 @@ fmt: ## Format the code
 unit: ## Tests: pure rooms, and the real binaries against a real PostgreSQL and a real S3 API
 	$(WITH_POSTGRES) cargo test $(CARGO_LOCAL) -- --test-threads 4
 
-# A history that does not end right is printed with its seed, which HOLOLOAD_TEST_SEED replays.
+# First every message of a conversation with Hologres is cut. A history that does not end right is printed with its seed, which HOLOLOAD_TEST_SEED replays.
 soak: ## Random deliveries, faults and kills into both databases against a model, for SOAK_S seconds (3600)
+	HOLOLOAD_TEST_POINTS=1000 $(WITH_POSTGRES) cargo test $(CARGO_LOCAL) --test proof -- --nocapture --test-threads 4 cuts::a_
 	HOLOLOAD_TEST_SOAK_S=$(SOAK_S) $(WITH_POSTGRES) \
 		cargo test $(CARGO_LOCAL) --test proof -- --ignored --nocapture --test-threads 2 soak
 

@@ -2,8 +2,8 @@
 //!
 //! `docs/SEMANTICS.md` says which promise is proven by which test. Every proof has a planted fault that it must see.
 //!
-//! `HOLOLOAD_TEST_SEED` replays one history, `HOLOLOAD_TEST_HISTORIES` says how many there are, `HOLOLOAD_TEST_SOAK_S`
-//! how many seconds a soak lasts.
+//! `HOLOLOAD_TEST_SEED` replays one history, `HOLOLOAD_TEST_HISTORIES` says how many there are, `HOLOLOAD_TEST_POINTS` at how
+//! many points a conversation is cut, `HOLOLOAD_TEST_SOAK_S` how many seconds a soak lasts.
 #![allow(clippy::print_stdout, reason = "seeds and counts, shown with --nocapture and when a test fails")]
 
 mod support;

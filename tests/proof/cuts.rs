@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::histories::number;
 use crate::history::{Content, Mode};
 use crate::place::{Dialect, Place};
 use crate::play::Play;
@@ -13,7 +14,8 @@ use crate::support::standin::{Fault, Standin, errors};
 /// Rows of the version that is cut: two batches.
 const ROWS: u32 = 150;
 const PAD: usize = 450;
-/// Messages of one load: each is a point to cut at. More than this and every few are taken.
+/// Messages of one load: each is a point to cut at. More than this and every few are taken; `HOLOLOAD_TEST_POINTS` says
+/// another number.
 const POINTS_MAX: u64 = 50;
 /// Of bytes, spread over the whole conversation.
 const BYTE_POINTS: u64 = 12;
@@ -74,7 +76,7 @@ impl Sweep {
 
 /// At every message, or at as many as there is time for.
 fn points(whole: u64) -> Vec<u64> {
-    let step = whole.div_ceil(POINTS_MAX).max(1);
+    let step = whole.div_ceil(number("HOLOLOAD_TEST_POINTS").unwrap_or(POINTS_MAX).max(1)).max(1);
     (0..whole).step_by(usize::try_from(step).expect("small")).collect()
 }
 
