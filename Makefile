@@ -8,10 +8,11 @@ PROFILE :=
 EXTENDED_COPY :=
 STANDIN_OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(EXTENDED_COPY),--extended-copy $(EXTENDED_COPY))
 TARGET_OPTIONS = $(if $(TARGET),--target $(TARGET)) $(STANDIN_OPTIONS)
+SOAK_S := 3600
 # Where PostgreSQL is not installed, it is found or fetched first.
 WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 
-.PHONY: help run play standin test lint fmt unit demo conformance bench validate deploy-local sam-local build build-LoaderFunction clean
+.PHONY: help run play standin test lint fmt unit soak demo conformance bench validate deploy-local sam-local build build-LoaderFunction clean
 
 help: ## List the targets
 	@grep -hE '^[a-zA-Z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-zA-Z_-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
@@ -38,6 +39,12 @@ fmt: ## Format the code
 # Most tests wait for a server most of the time.
 unit: ## Tests: pure rooms, and the real binaries against a real PostgreSQL and a real S3 API
 	$(WITH_POSTGRES) cargo test $(CARGO_LOCAL) -- --test-threads 4
+
+# First every message of a conversation with Hologres is cut. A history that does not end right is printed with its seed, which HOLOLOAD_TEST_SEED replays.
+soak: ## Random deliveries, faults and kills into both databases against a model, for SOAK_S seconds (3600)
+	HOLOLOAD_TEST_POINTS=1000 $(WITH_POSTGRES) cargo test $(CARGO_LOCAL) --test proof -- --nocapture --test-threads 4 cuts::a_
+	HOLOLOAD_TEST_SOAK_S=$(SOAK_S) $(WITH_POSTGRES) \
+		cargo test $(CARGO_LOCAL) --test proof -- --ignored --nocapture --test-threads 2 soak
 
 demo: ## `make run` into PostgreSQL and into the stand-in of Hologres, or into TARGET; the results checked
 	@set -e; for target in $(or $(TARGET),postgresql hologres); do \

@@ -180,3 +180,42 @@ fn every_variable_is_documented() {
         assert!(page.contains(name), "docs/configuration.md does not name {name}");
     }
 }
+
+/// The tests that a page names as `binary::file::test`.
+fn named_tests(page: &str) -> impl Iterator<Item = &str> {
+    page.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.contains("::") && !word.contains(char::is_whitespace))
+}
+
+/// Whether there is a test of this name, in the file that its path says.
+fn is_test(name: &str) -> bool {
+    let Some((file, function)) = name.rsplit_once("::") else { return false };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file.replace("::", "/") + ".rs");
+    let Ok(text) = fs::read_to_string(path) else { return false };
+    text.split("#[test]").skip(1).any(|after| {
+        let head = after.split('{').next().unwrap_or_default();
+        head.contains(&format!("fn {function}("))
+    })
+}
+
+#[test]
+fn every_test_that_the_semantics_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/SEMANTICS.md")).expect("docs/SEMANTICS.md");
+    let names: Vec<&str> = named_tests(&page).filter(|name| *name != "binary::file::test").collect();
+    assert!(names.len() > 80, "{} tests", names.len());
+    let missing: Vec<&&str> = names.iter().filter(|name| !is_test(name)).collect();
+    assert!(missing.is_empty(), "docs/SEMANTICS.md names tests that are not there: {missing:#?}");
+    assert!(!is_test("delivery::order::there_is_no_such_test") && !is_test("no::such::file"));
+    for entry in fs::read_dir(root.join("tests/proof")).expect("tests/proof") {
+        let path = entry.expect("an entry").path();
+        let file = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("UTF-8");
+        for after in text.split("#[test]\nfn ").skip(1) {
+            let name = format!("proof::{file}::{}", after.split('(').next().unwrap_or_default());
+            assert!(names.contains(&name.as_str()), "docs/SEMANTICS.md does not name {name}");
+        }
+    }
+}

@@ -61,7 +61,7 @@ impl Ledger {
         plan_hash: &str,
         claimant: Claimant<'_>,
     ) -> Result<Claim> {
-        let Claimant { owner, has_lease, wait } = claimant;
+        let Claimant { owner, has_lease, asked_until, wait } = claimant;
         let place = Place::new(self, request, table);
         let own = padded(request.sequencer.as_ref().map_or("", Sequencer::as_str));
         let give_up_at = Instant::now() + wait;
@@ -105,12 +105,13 @@ impl Ledger {
             }
             // A lease of an attempt of our own ended with it. A claim of ours says nothing of whose the lease is: that
             // attempt may have ended while it still waited for an older load.
-            let is_own = has_lease && row.as_ref().is_some_and(|row| is_owned(row, owner));
-            if !is_own && !place.wait_for_lease(session, &claim, &found).await? {
+            let is_own = |row: &Row| is_owned(row, owner) && (has_lease || is_asked(row, *asked_until));
+            if !row.as_ref().is_some_and(is_own) && !place.wait_for_lease(session, &claim, &found).await? {
                 continue;
             }
             let renewed_at = Instant::now();
-            let Some(until) = place.renew(session, &claim).await? else { continue };
+            *asked_until = Some(session.server_now() + Duration::from_millis(LEASE_MS));
+            let Some(until) = place.renew_until(session, &claim, *asked_until).await? else { continue };
             let lease = Lease { claim, renewed_at, until, loaded: found.get("sequencer") };
             let claimed = claimed(&found).0.trim_end_matches('0').to_owned();
             let newest = Some(claimed).filter(|claimed| !claimed.is_empty()).max(lease.loaded.clone());
@@ -225,10 +226,9 @@ impl Lease {
         self.renewed_at + Duration::from_millis(RENEW_AFTER_MS)
     }
 
-    /// Whether a time in the row is the end of this lease: Hologres keeps milliseconds.
+    /// Whether a time in the row is the end of this lease.
     fn ends_at(&self, until: SystemTime) -> bool {
-        let apart = until.duration_since(self.until).or_else(|_| self.until.duration_since(until));
-        apart.is_ok_and(|apart| apart <= Duration::from_millis(1))
+        is_same(until, self.until)
     }
 }
 
@@ -318,8 +318,17 @@ impl<'a> Place<'a> {
     /// Answers until when, as long as the claim stands.
     async fn renew(&self, session: &mut Session, claim: &str) -> Result<Option<SystemTime>> {
         let until = session.server_now() + Duration::from_millis(LEASE_MS);
-        let is_renewed = self.lease_until(session, claim, Some(until)).await?;
-        Ok(is_renewed.then_some(until))
+        self.renew_until(session, claim, Some(until)).await
+    }
+
+    async fn renew_until(
+        &self,
+        session: &mut Session,
+        claim: &str,
+        until: Option<SystemTime>,
+    ) -> Result<Option<SystemTime>> {
+        let is_renewed = self.lease_until(session, claim, until).await?;
+        Ok(until.filter(|_| is_renewed))
     }
 
     async fn lease_until(
@@ -385,6 +394,18 @@ fn is_leased(row: &Row, session: &Session, owner: &str) -> bool {
     let claimed_at: Option<SystemTime> = row.get("claimed_at");
     let is_young = claimed_at.is_some_and(|at| at + Duration::from_millis(YOUNG_CLAIM_MS) > now);
     !is_owned(row, owner) && (is_young || until.is_some_and(|until| until > now))
+}
+
+/// Whether the lease of the row is one that was asked for.
+fn is_asked(row: &Row, asked_until: Option<SystemTime>) -> bool {
+    let until: Option<SystemTime> = row.get("lease_until");
+    until.zip(asked_until).is_some_and(|(until, asked)| is_same(until, asked))
+}
+
+/// Hologres keeps milliseconds.
+fn is_same(one: SystemTime, other: SystemTime) -> bool {
+    let apart = one.duration_since(other).or_else(|_| other.duration_since(one));
+    apart.is_ok_and(|apart| apart <= Duration::from_millis(1))
 }
 
 fn is_owned(row: &Row, owner: &str) -> bool {

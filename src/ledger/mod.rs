@@ -77,12 +77,14 @@ pub enum Claim {
 }
 
 /// Who asks for a claim.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Claimant<'a> {
     /// A name that no other load has.
     pub owner: &'a str,
     /// An attempt before this one had the lease, and ended.
     pub has_lease: bool,
+    /// When the lease ends that was last asked for: an attempt whose connection broke may have got it unheard.
+    pub asked_until: &'a mut Option<SystemTime>,
     /// How long it waits for another load.
     pub wait: Duration,
 }

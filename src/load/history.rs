@@ -7,6 +7,20 @@ use crate::ledger::{Ledger, Line};
 use crate::object::Request;
 use crate::report::{Report, Status};
 
+/// The ledger could not be told how a load ended. Were a delivery answered as done all the same, its object would end in
+/// no status at all; failed, it comes again, finds what has become of it, and says so.
+pub(super) fn not_told(request: &Request, report: &mut Report, error: Error) {
+    let is_delivered = !request.is_manual && !matches!(report.status, Status::Failed | Status::Ignored);
+    if !is_delivered {
+        report.warnings.push(format!("the ledger could not be written: {error}"));
+        return;
+    }
+    let has_hint = error.hint().is_some();
+    let error = error.context(format!("tell the ledger that the object is {}", report.status.name()));
+    report.fail(&if has_hint { error } else { error.with_hint("the next delivery of it tells the ledger") });
+    report.reason = None;
+}
+
 /// A line in the history for a load that did not commit one itself.
 pub(super) struct HistoryLine<'a> {
     pub(super) request: &'a Request,

@@ -7,7 +7,7 @@
 //! durable later.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt;
 
@@ -79,7 +79,7 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
         let line = HistoryLine { request, invocation, trace: &trace };
         if let Err(error) = line.write(context, &report).await {
             context.discard_within(invocation.close_limit()).await;
-            report.warnings.push(format!("the ledger could not be written: {error}"));
+            history::not_told(request, &mut report, error);
         }
     }
     report
@@ -111,6 +111,8 @@ struct Trace {
     lease: Option<(TableName, Lease)>,
     /// The same on a table as a whole.
     whole: Option<(TableName, Lease)>,
+    /// When the lease ends that was last asked for.
+    asked_until: Option<SystemTime>,
     plan_hash: Option<String>,
     /// As far as the rows are there for good.
     resume: Option<ResumePoint>,
@@ -126,10 +128,11 @@ struct Trace {
 }
 
 impl Trace {
-    fn claimant(&self, invocation: &Invocation<'_>) -> Claimant<'_> {
+    fn claimant(&mut self, invocation: &Invocation<'_>) -> Claimant<'_> {
         Claimant {
             owner: &self.owner,
             has_lease: self.lease.is_some(),
+            asked_until: &mut self.asked_until,
             wait: Duration::from_millis(invocation.claim_wait_ms()),
         }
     }

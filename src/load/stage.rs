@@ -145,6 +145,7 @@ async fn claim(context: &mut Context, work: &Work<'_>, ledger: &Ledger, table: &
     let claimant = Claimant {
         owner: &work.trace.owner,
         has_lease: work.trace.whole.is_some(),
+        asked_until: &mut None,
         wait: std::time::Duration::from_millis(work.invocation.claim_wait_ms()),
     };
     match ledger.claim(context.standing_session()?, &whole(), table, "", claimant).await? {

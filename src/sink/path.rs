@@ -65,7 +65,7 @@ pub(super) fn choose(
     let mut obstacles = Vec::new();
     for path in candidates(plan, dialect) {
         let obstacle = match dialect {
-            Dialect::PostgreSql => of_postgresql(path),
+            Dialect::PostgreSql => of_postgresql(plan, path),
             Dialect::Hologres(version) => on_hologres(plan, layout, version, path),
         };
         let refused = || refusals.of(&plan.target, dialect, path).map(str::to_owned);
@@ -112,9 +112,12 @@ fn candidates(plan: &Plan, dialect: Dialect) -> Vec<WritePath> {
     }
 }
 
-fn of_postgresql(path: WritePath) -> Option<String> {
+fn of_postgresql(plan: &Plan, path: WritePath) -> Option<String> {
     match path {
         WritePath::FixedCopy | WritePath::BulkCopy => Some("only Hologres has it".to_owned()),
+        _ if plan.route.mode == WriteMode::Snapshot && plan.route.atomic == Some(false) => {
+            Some("on PostgreSQL a snapshot's rows always appear together".to_owned())
+        }
         WritePath::Unnest | WritePath::Values | WritePath::SingleRow => None,
     }
 }

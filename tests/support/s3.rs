@@ -352,6 +352,27 @@ impl S3Server {
         }
     }
 
+    /// Bodies that are being sent. With none, whatever was to happen to their objects meanwhile has happened.
+    pub fn open_bodies(&self) -> usize {
+        self.store.open_bodies.load(Ordering::Acquire)
+    }
+
+    /// What is stored under the name now, as the event of its put tells it.
+    pub fn current(&self, bucket: &str, key: &str) -> Option<Stored> {
+        let state = self.store.state();
+        let version = state.buckets.get(bucket)?.current(key)?;
+        Some(Stored {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            version_id: version.version_id.clone(),
+            etag: version.etag.clone(),
+            size: version.content.as_ref().map_or(0, Content::size),
+            last_modified: version.last_modified,
+            sequencer: version.sequencer.clone(),
+            is_deleted: false,
+        })
+    }
+
     /// The keys of the objects below a prefix.
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         let state = self.store.state();

@@ -207,5 +207,6 @@ impl Drop for Body {
         self.sleep = None;
         self.incidents.retain(|(_, incident)| matches!(incident, Incident::Overwrite(_) | Incident::Delete));
         self.happen();
+        self.store.open_bodies.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -46,6 +46,7 @@ impl Api {
         }
         end = end.min(start.saturating_add(plan.bytes_max));
         plan.incidents.sort_by_key(|(after, _)| *after);
+        self.store.open_bodies.fetch_add(1, Ordering::AcqRel);
         let body = Body {
             content,
             position: start,

@@ -133,6 +133,8 @@ pub struct Store {
     state: Mutex<State>,
     pub frame_bytes: AtomicUsize,
     pub page_size: AtomicUsize,
+    /// Bodies that are being sent, or whose reader has gone unnoticed.
+    pub open_bodies: AtomicUsize,
 }
 
 impl Default for Store {
@@ -141,6 +143,7 @@ impl Default for Store {
             state: Mutex::default(),
             frame_bytes: AtomicUsize::new(256 * 1024),
             page_size: AtomicUsize::new(1000),
+            open_bodies: AtomicUsize::new(0),
         }
     }
 }

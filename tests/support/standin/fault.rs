@@ -66,6 +66,7 @@ struct State {
     active: Vec<Fault>,
     passed: [u64; 2],
     passed_bytes: [u64; 2],
+    cuts: u32,
 }
 
 /// The faults of one stand-in, shared by its connections.
@@ -217,7 +218,18 @@ impl Faults {
             }
             _ => true,
         });
+        state.cuts += u32::from(allowed.is_some());
         allowed
+    }
+
+    /// How many messages have passed in this direction since a cut after messages or bytes was last asked for.
+    pub fn passed(&self, direction: Direction) -> u64 {
+        lock(&self.state).passed[usize::from(direction == Direction::ToClient)]
+    }
+
+    /// How often a connection broke after so many messages or bytes.
+    pub fn cuts(&self) -> u32 {
+        lock(&self.state).cuts
     }
 
     fn take<T>(&self, mut pick: impl FnMut(&mut Fault) -> Option<T>) -> Option<T> {

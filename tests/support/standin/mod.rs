@@ -40,6 +40,7 @@ pub use login::{akv4_password, today};
 
 use super::certs::{Authority, Leaf};
 use super::postgres::Database;
+use super::proxy::Direction;
 use super::{block_on, lock};
 use fault::Faults;
 use session::Cancel;
@@ -226,6 +227,16 @@ impl Standin {
     /// How many requests to cancel a statement have reached it.
     pub fn cancellations(&self) -> u32 {
         self.shared.faults.cancellations()
+    }
+
+    /// How many messages have passed in this direction since a cut after messages or bytes was last asked for.
+    pub fn passed(&self, direction: Direction) -> u64 {
+        self.shared.faults.passed(direction)
+    }
+
+    /// How often a connection broke after so many messages or bytes.
+    pub fn cuts(&self) -> u32 {
+        self.shared.faults.cuts()
     }
 
     pub fn inject(&self, fault: Fault) {
