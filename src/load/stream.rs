@@ -256,7 +256,7 @@ impl<'a> Stream<'a> {
     fn way_out(&self) -> &'static str {
         if self.is_breakable() {
             "with a ledger the next invocation goes on where this one stops; or "
-        } else if self.plan.route.mode == WriteMode::Snapshot {
+        } else if self.plan.route.snapshot.is_some() {
             ""
         } else {
             "`write: {atomic: false}` lets the next invocation go on where this one stops; or "

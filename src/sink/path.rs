@@ -115,7 +115,7 @@ fn candidates(plan: &Plan, dialect: Dialect) -> Vec<WritePath> {
 fn of_postgresql(plan: &Plan, path: WritePath) -> Option<String> {
     match path {
         WritePath::FixedCopy | WritePath::BulkCopy => Some("only Hologres has it".to_owned()),
-        _ if plan.route.mode == WriteMode::Snapshot && plan.route.atomic == Some(false) => {
+        _ if plan.route.snapshot.is_some() && plan.route.atomic == Some(false) => {
             Some("on PostgreSQL a snapshot's rows always appear together".to_owned())
         }
         WritePath::Unnest | WritePath::Values | WritePath::SingleRow => None,

@@ -9,7 +9,7 @@ use crate::support::standin::{Options, Profile};
 use crate::world::{order_rows, orders};
 
 const ROWS: u32 = 60_000;
-const SHORT_MS: u64 = 6_000;
+const SHORT_MS: u64 = 5_000;
 
 fn in_several_invocations(profile: Profile) {
     let name = format!("continued_{profile:?}").to_lowercase();
@@ -18,7 +18,7 @@ fn in_several_invocations(profile: Profile) {
     let (name, endpoint) = queue.environment();
     let handler = world.handler_with(&[(name, &endpoint)]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 4 * 1024);
+    slow_down(&world, "long.csv", 3 * 1024);
     let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
     assert!(invocations >= 4, "{invocations} invocations");
     assert_eq!(world.rows(), order_rows(1..=ROWS, "long"));
