@@ -162,6 +162,12 @@ impl Context {
         self.side.as_mut().ok_or_else(|| Error::bug("keep the second connection"))
     }
 
+    /// Both connections at once: the copy's, and the one beside it.
+    pub fn both_sessions(&mut self) -> Result<(&mut Session, &mut Session)> {
+        let both = self.session.as_mut().zip(self.side.as_mut());
+        both.ok_or_else(|| Error::transient("go on: a connection is gone"))
+    }
+
     /// Ends the connection and waits until it is gone.
     pub async fn discard(&mut self) {
         self.discard_within(Duration::from_millis(CLOSE_TIMEOUT_MS)).await;
@@ -171,6 +177,14 @@ impl Context {
     pub async fn discard_within(&mut self, limit: Duration) {
         for session in [self.session.take(), self.side.take()].into_iter().flatten() {
             session.close(&self.server, limit).await;
+        }
+    }
+
+    /// Ends the connections if anything of a load is left in one: between two invocations nothing would end it, and a
+    /// frozen sandbox keeps its locks.
+    pub async fn leave_within(&mut self, limit: Duration) {
+        if !self.session.iter().chain(&self.side).all(Session::is_at_rest) {
+            self.discard_within(limit).await;
         }
     }
 

@@ -264,11 +264,15 @@ impl Session {
             // A clock that went backwards counts as too old.
             since.elapsed().is_ok_and(|age| age < Duration::from_millis(limit_ms))
         };
-        !self.is_spoiled
-            && !self.is_in_transaction
+        self.is_at_rest()
             && !self.client.is_closed()
             && younger_than(self.used_at, IDLE_MAX_MS)
             && younger_than(self.opened_at, AGE_MAX_MS)
+    }
+
+    /// Whether nothing of a load is left in it: no transaction, no rows on their way, no error.
+    pub fn is_at_rest(&self) -> bool {
+        !self.is_spoiled && !self.is_in_transaction && !self.is_writing
     }
 
     /// The server's version as `major * 10000 + minor`, 0 when it did not say.

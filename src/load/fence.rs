@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Invocation, Trace, begin};
 use crate::context::Context;
+use crate::database::Session;
 use crate::error::Result;
 use crate::ledger::{Held, LEASED_STATEMENT_MS, Lease, Ledger, Line, Reach, ResumePoint};
 use crate::object::Request;
@@ -53,15 +54,24 @@ impl<'a> Fence<'a> {
     /// Renews the claim; false when another load has raised it. Where a copy takes up the connection, another one is
     /// opened for this.
     pub(super) async fn keep(&mut self, context: &mut Context, is_taken: bool) -> Result<bool> {
+        if self.held.lease.is_none() {
+            return Ok(true);
+        }
+        if is_taken {
+            return self.keep_beside(context.side_session().await?).await;
+        }
+        self.keep_over(context.standing_session()?).await
+    }
+
+    /// The same over a second connection. Its leases are by the server's clock as well, read anew: it may have stood still
+    /// meanwhile.
+    pub(super) async fn keep_beside(&mut self, side: &mut Session) -> Result<bool> {
+        side.begin(LEASED_STATEMENT_MS, 0).await?;
+        self.keep_over(side).await
+    }
+
+    async fn keep_over(&mut self, session: &mut Session) -> Result<bool> {
         let Some(lease) = &mut self.held.lease else { return Ok(true) };
-        let session = if is_taken {
-            let side = context.side_session().await?;
-            // Its leases are by the server's clock as well, read anew: it may have stood still meanwhile.
-            side.begin(LEASED_STATEMENT_MS, 0).await?;
-            side
-        } else {
-            context.standing_session()?
-        };
         if let Some((request, Held { lease: Some(lease), .. })) = &mut self.whole
             && !self.ledger.keep(session, request, &self.table, lease).await?
         {

@@ -74,6 +74,8 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
         context.discard_within(invocation.close_limit()).await;
         report.fail(error);
     }
+    // A load that was overtaken may have left off anywhere.
+    context.leave_within(invocation.close_limit()).await;
     report.duration_ms = elapsed_ms(started);
     if !trace.is_recorded && !trace.is_shut_out && !request.dry_run {
         let line = HistoryLine { request, invocation, trace: &trace };

@@ -234,8 +234,7 @@ impl<'a> Stream<'a> {
         }
         report.warnings.extend(self.intake.warning());
         self.intake.verdict()?;
-        let holds_connection = self.sink.as_ref().is_some_and(Sink::holds_connection);
-        if let Some(fence) = fence.filter(|fence| holds_connection && fence.is_old())
+        if let Some(fence) = fence.filter(|fence| self.holds_connection() && fence.is_old())
             && !fence.keep(context, true).await?
         {
             return Ok(Flow::Overtaken);
@@ -321,6 +320,11 @@ impl<'a> Stream<'a> {
         rejects.start_part(point.offset, address);
         point.rejects = rejects.written().to_vec();
         Ok(())
+    }
+
+    /// Whether a copy takes up the connection until [`Stream::finish`].
+    pub(super) fn holds_connection(&self) -> bool {
+        self.sink.as_ref().is_some_and(Sink::holds_connection)
     }
 
     /// Makes rows visible that are not yet.

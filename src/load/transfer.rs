@@ -100,7 +100,11 @@ async fn finish(
         name_parts(stream.rejects(), work.report);
     }
     // From here on the rows of a copy are there.
-    stream.finish(context.standing_session()?).await?;
+    if !end_copy(context, stream, fence.as_mut()).await? {
+        work.trace.lease = None;
+        work.report.overtake(OVERTAKEN);
+        return Ok(());
+    }
     let layout = stream.layout().cloned();
     let passed = snapshot.finish(context, work, fence.as_mut(), request, plan, layout.as_ref()).await?;
     if let Some(reason) = passed {
@@ -111,6 +115,34 @@ async fn finish(
     commit(context, work, fence.as_ref(), request, plan, Status::Loaded).await?;
     work.report.phases.finish_ms = elapsed_ms(clock);
     Ok(())
+}
+
+/// Ends a copy of the whole object. That may take the server longer than the claim's lease, which is therefore kept over a
+/// second connection meanwhile; false when another load has raised the claim.
+async fn end_copy(
+    context: &mut Context,
+    stream: &mut Stream<'_>,
+    fence: Option<&mut Fence<'_>>,
+) -> Result<bool> {
+    let fence = fence.filter(|fence| stream.holds_connection() && fence.renew_at().is_some());
+    let Some(fence) = fence else {
+        return stream.finish(context.standing_session()?).await.map(|()| true);
+    };
+    context.side_session().await?;
+    let (session, side) = context.both_sessions()?;
+    let mut ending = std::pin::pin!(stream.finish(session));
+    while let Some(renew_at) = fence.renew_at() {
+        tokio::select! {
+            biased;
+            ended = &mut ending => return ended.map(|()| true),
+            () = tokio::time::sleep_until(renew_at.into()) => {
+                if !fence.keep_beside(side).await? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    ending.await.map(|()| true)
 }
 
 /// Whether a version that was modified later is in the table already, where nothing but that tells them apart.

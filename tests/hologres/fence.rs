@@ -423,6 +423,34 @@ fn a_long_atomic_load_keeps_its_claim() {
     world.assert_at_rest();
 }
 
+/// The server may take long over the end of a copy: nobody else gets the object meanwhile.
+#[test]
+fn a_copy_that_ends_slowly_keeps_its_claim() {
+    let (world, standin) = world("end", Options::default());
+    world.database.run(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(13); RETURN NULL; END'; \
+         CREATE TRIGGER wait AFTER INSERT ON orders FOR EACH STATEMENT EXECUTE PROCEDURE wait()",
+    );
+    let config = "routes: [{object: '**', table: orders, write: {atomic: true}}]";
+    let handler = world.handler_with(&[("HOLOLOAD_TABLE", ""), ("HOLOLOAD_CONFIG", config)]);
+    let stored = world.put("a.csv", orders(1..=10, "a"));
+    let report = report(handler.invoke_json(&stored.event()));
+    assert_eq!(
+        (&report["status"], &report["write_path"]),
+        (&"loaded".into(), &"bulk_copy".into()),
+        "{report:#}"
+    );
+    assert_eq!(world.rows(), order_rows(1..=10, "a"));
+    let statements = standin.statements();
+    let is_renewal = |sql: &String| sql.contains("SET lease_until = excluded.lease_until WHERE");
+    assert!(
+        statements.iter().filter(|sql| is_renewal(sql)).count() >= 2,
+        "claimed, and renewed: {statements:?}"
+    );
+    assert_eq!(standin.logins(), 2, "over a second connection");
+    world.assert_at_rest();
+}
+
 /// A verdict about content is repeated without reading; what the ledger says survives.
 #[test]
 fn a_failed_object_repeats_its_verdict() {
