@@ -5,8 +5,8 @@ use crate::aws::Aws;
 use crate::error::{Error, Result};
 use crate::event::continuation;
 use crate::load::Invocation;
-use crate::object::{ObjectVersion, Request};
-use crate::report::Report;
+use crate::object::{ObjectRef, ObjectVersion, Request};
+use crate::report::{Report, Resume};
 
 /// How often one load is handed on. Lambda's own guard against functions that invoke themselves is to be off
 /// (`RecursiveLoop: Allow`): this stands in for it. Invocations of 15 minutes are ten days by then.
@@ -33,8 +33,10 @@ pub async fn hand_on(
     let Some(resume) = report.resume else { return };
     let (Some(aws), read) = (aws, read(report)) else { return };
     let handed_on = async {
-        let hop = hop(request, resume.offset)?;
-        let payload = continuation(request, &read, hop, resume.offset).to_string();
+        let hop = hop(request, resume)?;
+        // Under the key by which the object was found, which may not be the first that the event can be read as.
+        let object = ObjectRef { bucket: report.bucket.clone(), key: report.key.clone() };
+        let payload = continuation(request, &object, &read, hop, resume.offset).to_string();
         match next {
             Next::Queue(arn) => aws.send_message(arn, payload).await,
             Next::Function(arn) => aws.invoke_function(arn, payload).await,
@@ -57,13 +59,14 @@ fn read(report: &Report) -> ObjectVersion {
     }
 }
 
-/// The number of the next invocation.
-fn hop(request: &Request, offset: u64) -> Result<u32> {
-    let Some(last) = request.continuation else { return Ok(1) };
-    if offset <= last.offset {
-        return Err(Error::bug(format!("hand the load on: it is still at byte {offset}"))
+/// The number of the next invocation. One that found the settings or the table changed began at the beginning, and may not
+/// have come as far as the one before it.
+fn hop(request: &Request, resume: Resume) -> Result<u32> {
+    if resume.offset <= resume.from {
+        return Err(Error::bug(format!("hand the load on: it is still at byte {}", resume.offset))
             .with_hint("please report this with the ledger's lines of the object"));
     }
+    let Some(last) = request.continuation else { return Ok(1) };
     if last.hop >= CONTINUE_MAX {
         return Err(Error::config(format!("hand the load on: that was done {CONTINUE_MAX} times"))
             .with_hint("give the function more time or memory, or split the object; loading it again goes on where it is"));
@@ -74,7 +77,7 @@ fn hop(request: &Request, offset: u64) -> Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::{Continuation, ObjectRef};
+    use crate::object::Continuation;
 
     #[test]
     fn loads_are_handed_on_so_often_and_only_further() {
@@ -82,10 +85,12 @@ mod tests {
             continuation: Some(Continuation { hop, offset }),
             ..Request::manual(ObjectRef::default())
         };
-        assert_eq!(hop(&Request::manual(ObjectRef::default()), 5).ok(), Some(1));
-        assert_eq!(hop(&after(7, 5), 6).ok(), Some(8));
-        assert!(hop(&after(7, 5), 5).is_err());
-        assert_eq!(hop(&after(CONTINUE_MAX - 1, 5), 6).ok(), Some(CONTINUE_MAX));
-        assert!(hop(&after(CONTINUE_MAX, 5), 6).is_err());
+        let at = |from, offset| Resume { offset, record: 1, from };
+        assert_eq!(hop(&Request::manual(ObjectRef::default()), at(0, 5)).ok(), Some(1));
+        assert_eq!(hop(&after(7, 5), at(5, 6)).ok(), Some(8));
+        assert!(hop(&after(7, 5), at(5, 5)).is_err());
+        assert_eq!(hop(&after(7, 5), at(0, 4)).ok(), Some(8), "from the beginning");
+        assert_eq!(hop(&after(CONTINUE_MAX - 1, 5), at(5, 6)).ok(), Some(CONTINUE_MAX));
+        assert!(hop(&after(CONTINUE_MAX, 5), at(5, 6)).is_err());
     }
 }

@@ -113,6 +113,9 @@ pub struct Resume {
     pub offset: u64,
     /// Rows before it.
     pub record: u64,
+    /// Byte at which the load that ends there had begun to read.
+    #[serde(skip)]
+    pub from: u64,
 }
 
 /// What became of one object.
@@ -231,6 +234,16 @@ impl Report {
     pub fn end(&mut self, status: Status, reason: impl Into<String>) {
         self.status = status;
         self.reason = Some(reason.into());
+    }
+
+    /// Ends because the object is gone, or is another one by now: of this one nothing more will come.
+    pub fn go_without(&mut self, status: Status, reason: impl Into<String>) {
+        self.end(status, reason);
+        self.reset_counts();
+        if self.is_partial {
+            self.warnings
+                .push("rows of this object that were written before that stay in the table".to_owned());
+        }
     }
 
     /// Ends because a newer version took the object over. Rows that it does not have may stay.

@@ -16,6 +16,8 @@ mod logs;
 mod queue;
 #[path = "bootstrap/reprocess.rs"]
 mod reprocess;
+#[path = "bootstrap/resumed.rs"]
+mod resumed;
 #[path = "bootstrap/start.rs"]
 mod start;
 mod support;

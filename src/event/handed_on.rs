@@ -23,11 +23,17 @@ struct HandedOn {
     offset: u64,
 }
 
-/// The payload with which the next invocation goes on with the version that was read, from byte `offset` on. How far the
+/// The payload with which the next invocation goes on with the version of the object that was read, from byte `offset` on. How far the
 /// load is, and with what header, it finds in the ledger.
-pub fn continuation(request: &Request, read: &ObjectVersion, hop: u32, offset: u64) -> Value {
+pub fn continuation(
+    request: &Request,
+    object: &ObjectRef,
+    read: &ObjectVersion,
+    hop: u32,
+    offset: u64,
+) -> Value {
     let handed_on = HandedOn {
-        s3: request.object.address(),
+        s3: object.address(),
         version_id: read.version_id.clone(),
         etag: read.etag.clone(),
         size: request.version.size,

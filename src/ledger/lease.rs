@@ -119,9 +119,9 @@ impl Ledger {
                 self.raise_leased(session, request, table, &request.version, &lease).await?;
                 return Ok(Claim::AlreadyLoaded { must_raise: false });
             }
-            let resume = self.resume_point(session, request, table, plan_hash, owner).await?;
+            let earlier = self.earlier(session, request, table, plan_hash, owner).await?;
             return Ok(Claim::Fresh(Box::new(Held {
-                resume,
+                earlier,
                 newest,
                 read_ms: found.get("last_modified_ms"),
                 read_etag: found.get("etag"),

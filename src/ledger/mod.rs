@@ -28,7 +28,7 @@ pub use known::{KNOWN_KEYS_MAX, Known, known};
 pub use lease::{LEASED_STATEMENT_MS, Lease};
 pub use prune::prune;
 pub use record::Line;
-pub use resume::{ResumePoint, Totals};
+pub use resume::{Earlier, ResumePoint, Totals};
 
 /// Before a verdict that is repeated; in the ledger it stands once, however often that was.
 const REPEATED: &str = "failed before, under the same settings: ";
@@ -105,8 +105,8 @@ pub struct Reach<'a> {
 pub struct Held {
     /// On Hologres.
     pub lease: Option<Lease>,
-    /// Where an earlier attempt left off.
-    pub resume: Option<ResumePoint>,
+    /// Where earlier loads left off.
+    pub earlier: Earlier,
     /// The newest sequencer that is known of the object, loaded or claimed.
     newest: Option<String>,
     /// `Last-Modified` of what was read last.
@@ -161,7 +161,7 @@ impl Ledger {
             read_etag: row.get("etag"),
             is_ordered: request.sequencer.is_some() && row.get::<_, bool>("is_sequenced"),
             lease: None,
-            resume: None,
+            earlier: Earlier::Nothing,
         };
         if !request.force
             && let Some(decided) = decide(&row, request)
@@ -174,8 +174,8 @@ impl Ledger {
         {
             return Ok(Claim::Failed(error));
         }
-        let resume = self.resume_point(session, request, table, plan_hash, claimant.owner).await?;
-        Ok(Claim::Fresh(Box::new(Held { resume, ..held })))
+        let earlier = self.earlier(session, request, table, plan_hash, claimant.owner).await?;
+        Ok(Claim::Fresh(Box::new(Held { earlier, ..held })))
     }
 
     /// Takes the lock again after a part was committed; false when a newer version got there meanwhile.

@@ -62,7 +62,7 @@ impl Ledger {
              ON failure.bucket = line.bucket AND failure.object_key = line.object_key \
              AND failure.version = line.version AND failure.table_name = line.table_name \
              WHERE line.finished_at < $1 AND line.finished_at < newest.finished_at \
-             AND line.status <> 'running' AND line.status <> 'continued' \
+             AND line.status <> 'running' AND line.status <> 'continued' AND line.resume IS NULL \
              AND (failure.attempt IS NULL OR line.attempt <> failure.attempt)"
         )
     }

@@ -171,7 +171,7 @@ impl Ledger {
              ON CONFLICT ({NAME_COLUMNS}, attempt) DO UPDATE SET {} \
              WHERE held.load_id = excluded.load_id AND held.status = 'running' RETURNING true",
             places(5, COLUMN_COUNT),
-            assignments(),
+            assignments(true),
         )
     }
 
@@ -211,7 +211,7 @@ impl Ledger {
             "INSERT INTO {ledger} AS held ({NAME_COLUMNS}, attempt, {COLUMNS}, finished_at) VALUES ({}) \
              ON CONFLICT ({NAME_COLUMNS}, attempt) DO UPDATE SET {} WHERE held.load_id = excluded.load_id",
             places(1, COLUMN_COUNT + 6),
-            assignments(),
+            assignments(false),
         );
         let look = format!("SELECT load_id FROM {ledger} WHERE {NAMED} AND attempt = $5");
         let mut mine: Vec<Parameter<'_>> = values.name().into_iter().collect();
@@ -221,10 +221,19 @@ impl Ledger {
     }
 }
 
-/// What a line that is written again sets.
-fn assignments() -> String {
+/// What a line that is written again sets. How far a load came the line itself knows best, where it was committed with the
+/// rows: a load that fails may not have heard of its last commit.
+fn assignments(is_committed: bool) -> String {
     let columns = COLUMNS.split(", ").chain(["finished_at"]).map(str::trim);
-    columns.map(|column| format!("{column} = excluded.{column}")).collect::<Vec<_>>().join(", ")
+    let assign = |column| match column {
+        "next_offset" | "next_record" | "resume" if is_committed => {
+            format!(
+                "{column} = CASE WHEN excluded.status = 'failed' THEN held.{column} ELSE excluded.{column} END"
+            )
+        }
+        _ => format!("{column} = excluded.{column}"),
+    };
+    columns.map(assign).collect::<Vec<_>>().join(", ")
 }
 
 /// `$3, $4, $5`

@@ -29,6 +29,26 @@ pub struct ResumePoint {
     pub totals: Totals,
     /// Reject objects that are written.
     pub rejects: Vec<String>,
+    /// Settings and table under which that is so.
+    #[serde(default)]
+    pub plan: String,
+    /// By what the rows of a snapshot are known.
+    #[serde(default)]
+    pub mark: Option<String>,
+}
+
+/// What earlier loads of a version mean for this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Earlier {
+    /// Nothing: it begins at the beginning.
+    #[default]
+    Nothing,
+    /// It goes on here.
+    Left(ResumePoint),
+    /// This very load handed itself on here, and the answer to that was lost.
+    HandedOn(ResumePoint),
+    /// It was handed on, and somebody has taken it to its end.
+    Done,
 }
 
 /// What was counted of an object, over all invocations so far.
@@ -54,20 +74,20 @@ pub struct Totals {
 impl Ledger {
     /// Where a load of this version can go on, if one was broken off or handed on under the same plan, and nothing else
     /// of this object was written since. The claim is ours: whoever wrote the line is not at work any more.
-    pub(super) async fn resume_point(
+    pub(super) async fn earlier(
         &self,
         session: &mut Session,
         request: &Request,
         table: &TableName,
         plan_hash: &str,
         owner: &str,
-    ) -> Result<Option<ResumePoint>> {
-        let Some(version) = request.version.identity() else { return Ok(None) };
+    ) -> Result<Earlier> {
+        let Some(version) = request.version.identity() else { return Ok(Earlier::Nothing) };
         let name = table.to_string();
         let named = "bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4";
         let ledger = self.ledger.quoted();
         let sql = format!(
-            "SELECT attempt, status, plan_hash, load_id, resume, coalesce(error_class, '') AS error_class, (SELECT max(other.finished_at) FROM {ledger} AS other \
+            "SELECT attempt, status, load_id, resume, coalesce(error_class, '') AS error_class, (SELECT max(other.finished_at) FROM {ledger} AS other \
              WHERE other.bucket = $1 AND other.object_key = $2 AND other.version <> $3 AND other.table_name = $4 \
              AND other.status IN ('loaded', 'deleted', 'running', 'continued', 'failed')) > finished_at AS is_passed FROM {ledger} \
              WHERE {named} AND (resume IS NOT NULL OR status IN ('loaded', 'running') OR (status = 'failed' AND \
@@ -75,25 +95,31 @@ impl Ledger {
         );
         let values = place(request, &version, &name);
         let rows = session.query(&sql, &values, "look where to go on").await?;
-        let Some(row) = rows.first() else { return Ok(None) };
+        let Some(row) = rows.first() else { return Ok(Earlier::Nothing) };
         let status: String = row.get("status");
-        if status == Status::Running.name() && row.get::<_, Option<&str>>("load_id") != Some(owner) {
+        let is_own = row.get::<_, Option<&str>>("load_id") == Some(owner);
+        if status == Status::Running.name() && !is_own {
             self.close(session, request, &name, row.get("attempt")).await?;
         }
         // What failed for its content is loaded from the beginning, if anybody asks for it again.
         let is_open = status == Status::Running.name()
             || status == Status::Continued.name()
             || status == Status::Failed.name() && row.get::<_, &str>("error_class") != Class::Input.name();
-        let is_same_plan = row.get::<_, Option<&str>>("plan_hash") == Some(plan_hash);
         let is_passed = row.get::<_, Option<bool>>("is_passed") == Some(true);
         let text: Option<String> = row.get("resume");
         let point = text.and_then(|text| serde_json::from_str::<ResumePoint>(&text).ok());
-        // By force an object is loaded from its beginning; only what hands that very load on may go on with it.
-        let is_meant = |point: &ResumePoint| {
-            !request.force
-                || request.continuation.is_some_and(|continuation| continuation.offset == point.offset)
-        };
-        Ok(point.filter(|point| is_open && is_same_plan && !is_passed && is_meant(point)))
+        // By force an object is loaded from its beginning, once: what hands that load on goes on with it, or finds it done.
+        let is_handed_on = request.continuation.is_some();
+        if request.force && is_handed_on && status == Status::Loaded.name() {
+            return Ok(Earlier::Done);
+        }
+        let is_meant = is_own || is_handed_on || !request.force;
+        let is_valid = |point: &ResumePoint| is_open && !is_passed && is_meant && point.plan == plan_hash;
+        Ok(match point.filter(is_valid) {
+            Some(point) if is_own && status == Status::Continued.name() => Earlier::HandedOn(point),
+            Some(point) => Earlier::Left(point),
+            None => Earlier::Nothing,
+        })
     }
 
     /// The line of a load that was killed does not say `running` for ever.

@@ -21,21 +21,39 @@ pub(super) async fn hand_on(
     stream.keep_rejects(context, work.trace, &mut point).await?;
     name_parts(stream.rejects(), work.report);
     show(&point, work.report);
-    let size = work.trace.version.size.map(|size| format!(" of {size}")).unwrap_or_default();
-    let reason = format!(
-        "the invocation's time is up: {}{size} bytes are loaded, the next one goes on there",
-        point.offset
-    );
-    work.report.end(Status::Continued, reason);
+    work.report.end(Status::Continued, reason(work, &point));
     if !fence.checkpoint(context, work.invocation, work.trace, work.report, &point).await? {
         work.trace.lease = None;
         work.report.overtake(OVERTAKEN);
         return Ok(());
     }
-    work.report.resume = Some(Resume { offset: point.offset, record: point.record });
+    work.report.resume = Some(Resume { offset: point.offset, record: point.record, from: stream.from() });
     work.trace.lease = None;
     work.trace.is_recorded = true;
     Ok(())
+}
+
+/// The same had been done when the connection broke, and only its answer was lost: going on here would make rows durable
+/// that the ledger's line, which is closed, does not know of.
+pub(super) async fn handed_on_before(
+    context: &mut Context,
+    work: &mut Work<'_>,
+    point: &ResumePoint,
+) -> Result<()> {
+    context.standing_session()?.rollback().await?;
+    show(point, work.report);
+    work.report.end(Status::Continued, reason(work, point));
+    work.report.resume = Some(Resume { offset: point.offset, record: point.record, from: 0 });
+    work.report.is_partial = true;
+    Ok(())
+}
+
+fn reason(work: &Work<'_>, point: &ResumePoint) -> String {
+    let size = work.trace.version.size.map(|size| format!(" of {size}")).unwrap_or_default();
+    format!(
+        "the invocation's time is up: {}{size} bytes are loaded, the next one goes on there",
+        point.offset
+    )
 }
 
 /// Bad rows of earlier parts are not forgotten over those of the last.

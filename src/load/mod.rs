@@ -398,21 +398,18 @@ async fn settle(context: &Context, request: &Request, error: &Error, report: &mu
     let Some(aws) = &context.aws else { return Ok(false) };
     match error.code() {
         Some("NoSuchKey" | "NoSuchVersion" | "MethodNotAllowed") => {
-            report.reset_counts();
-            report.end(Status::Deleted, "the object was deleted after its event was sent");
+            report.go_without(Status::Deleted, "the object was deleted after its event was sent");
             Ok(true)
         }
         Some("PreconditionFailed") => match current_version(aws, &request.object).await {
             Ok(now) if now.etag != request.version.etag => {
-                report.reset_counts();
-                report.end(Status::Superseded, "the object was overwritten after its event was sent");
+                report.go_without(Status::Superseded, "the object was overwritten after its event was sent");
                 Ok(true)
             }
             Ok(_) => Err(Error::transient("read the object: it was overwritten and put back meanwhile")
                 .with_hint("the same load can be tried again")),
             Err(gone) if gone.code() == Some("NoSuchKey") => {
-                report.reset_counts();
-                report.end(Status::Deleted, "the object was deleted after its event was sent");
+                report.go_without(Status::Deleted, "the object was deleted after its event was sent");
                 Ok(true)
             }
             Err(other) => Err(other),

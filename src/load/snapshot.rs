@@ -2,7 +2,7 @@
 
 use super::fence::Fence;
 use super::stage::Stage;
-use super::{Work, begin};
+use super::{Trace, Work, begin};
 use crate::context::Context;
 use crate::database::{Dialect, Parameter, Tally, Type};
 use crate::error::Result;
@@ -26,6 +26,18 @@ pub(super) struct Mark {
 }
 
 impl Mark {
+    /// That of the rows that are written now, where the plan knows rows by one.
+    pub(super) fn of(
+        plan: &Plan,
+        fence: Option<&Fence<'_>>,
+        request: &Request,
+        trace: &Trace,
+    ) -> Option<Self> {
+        plan.route.lineage()?;
+        let newest = fence.and_then(|fence| fence.held.newest());
+        Some(Self::new(newest, request, &trace.version, &trace.owner))
+    }
+
     /// Of what was asked for without a sequencer the version is told by its identity; its mark lies right behind the
     /// newest sequencer that is known, and is the same each time.
     fn new(newest: Option<&str>, request: &Request, version: &ObjectVersion, owner: &str) -> Self {
@@ -67,11 +79,8 @@ impl Snapshot {
         if plan.route.replaces_table() {
             return Stage::begin(context, work, fence, request, plan).await;
         }
-        if plan.route.lineage().is_none() {
-            return Ok(Begun::Go(Self::None));
-        }
-        let newest = fence.as_ref().and_then(|fence| fence.held.newest());
-        Ok(Begun::Go(Self::Object(Mark::new(newest, request, &work.trace.version, &work.trace.owner))))
+        let mark = Mark::of(plan, fence.as_deref(), request, work.trace);
+        Ok(Begun::Go(mark.map_or(Self::None, Self::Object)))
     }
 
     /// What the rows say in the column for the sequencer.

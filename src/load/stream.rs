@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::fence::Fence;
 use super::fit::Fit;
 use super::intake::{Facts, Intake, Mark, Pause};
+use super::snapshot::Snapshot;
 use super::{Invocation, Trace, elapsed_ms};
 use crate::context::Context;
 use crate::database::{Dialect, Session};
@@ -28,6 +29,8 @@ pub(super) struct Stream<'a> {
     from: u64,
     /// What is written is not in the table yet.
     is_staged: bool,
+    /// By what the rows of a snapshot are known.
+    mark: Option<String>,
 }
 
 /// How far the object was read.
@@ -38,7 +41,7 @@ pub(super) enum Flow {
     /// Until another load had raised the claim.
     Overtaken,
     /// As far as the time went; another invocation goes on here.
-    Paused(ResumePoint),
+    Paused(Box<ResumePoint>),
 }
 
 /// The batch that is written and the one that is read meanwhile.
@@ -86,12 +89,31 @@ impl<'a> Stream<'a> {
         facts: Facts,
     ) -> Self {
         let intake = Intake::new(plan, zone, limits, dialect, facts);
-        Self { plan, body, intake, dialect, sink: None, is_at_end: false, is_staged: false, from: 0 }
+        Self {
+            plan,
+            body,
+            intake,
+            dialect,
+            sink: None,
+            is_at_end: false,
+            is_staged: false,
+            from: 0,
+            mark: None,
+        }
     }
 
-    /// Batches go by this plan: into a stage.
-    pub(super) fn into_stage(self, stage: &'a Plan) -> Self {
-        Self { plan: stage, is_staged: true, ..self }
+    /// Batches go by the snapshot's plan, into its stage; or its rows have a mark.
+    pub(super) fn of(self, snapshot: &'a Snapshot) -> Self {
+        let mark = snapshot.mark().map(str::to_owned);
+        match snapshot.stage() {
+            Some(plan) => Self { plan, is_staged: true, mark, ..self },
+            None => Self { mark, ..self },
+        }
+    }
+
+    /// Where this load began to read.
+    pub(super) fn from(&self) -> u64 {
+        self.from
     }
 
     /// Which field went where, once there was a record.
@@ -143,7 +165,7 @@ impl<'a> Stream<'a> {
             if !can_pause {
                 fit.check(self.way_out())?;
             } else if is_last && self.is_left(reach) {
-                return Ok(Flow::Paused(self.point(reach, &layout, course.report)));
+                return Ok(Flow::Paused(Box::new(self.point(reach, &layout, course.report))));
             } else if let Some(fence) = fence.as_deref_mut().filter(|fence| fence.is_checkpoint_due())
                 && self.is_left(reach)
                 && !self.save(context, course, fence, self.point(reach, &layout, course.report)).await?
@@ -156,7 +178,7 @@ impl<'a> Stream<'a> {
             if pair.full.is_empty() && !self.is_at_end {
                 // The time was over before a row of the next batch had come.
                 if can_pause && fit.is_over() && self.is_left(reach) {
-                    return Ok(Flow::Paused(self.point(reach, &layout, course.report)));
+                    return Ok(Flow::Paused(Box::new(self.point(reach, &layout, course.report))));
                 }
                 reach = self.fill(&mut pair.full, None).await?;
             }
@@ -284,6 +306,8 @@ impl<'a> Stream<'a> {
                 cut: reach.cut_count,
             },
             rejects: self.intake.rejects.written().to_vec(),
+            plan: self.plan.hash.clone(),
+            mark: self.mark.clone(),
         }
     }
 

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::time::Instant;
 
 use super::fence::Fence;
-use super::handover::{hand_on, name_parts};
-use super::snapshot::{Begun, OVERTAKEN, Snapshot};
+use super::handover::{hand_on, handed_on_before, name_parts};
+use super::snapshot::{Begun, Mark, OVERTAKEN, Snapshot};
 use super::stream::{Course, Flow, Stream, show};
 use super::{LOCK_WAIT_MS, PART, Trace, Work, elapsed_ms, facts, note_version};
 use crate::context::Context;
 use crate::error::{Class, Result};
-use crate::ledger::{Line, Reach};
+use crate::ledger::{Earlier, Line, Reach};
 use crate::object::body::{ObjectBody, current_version};
 use crate::object::{ObjectVersion, Request, STDIN_BUCKET};
 use crate::plan::Plan;
@@ -29,7 +29,23 @@ pub(super) async fn transfer(
     plan: &Plan,
 ) -> Result<()> {
     let clock = Instant::now();
-    let resume = fence.as_mut().and_then(|fence| fence.held.resume.take());
+    let earlier = fence.as_mut().map(|fence| std::mem::take(&mut fence.held.earlier)).unwrap_or_default();
+    let resume = match earlier {
+        Earlier::Nothing => None,
+        // Rows of another mark would go at the end, as those of another version.
+        Earlier::Left(point) => {
+            let mark = Mark::of(plan, fence.as_ref(), request, work.trace).map(|mark| mark.own);
+            Some(point).filter(|point| point.mark == mark)
+        }
+        Earlier::HandedOn(point) => return handed_on_before(context, work, &point).await,
+        Earlier::Done => {
+            context.standing_session()?.rollback().await?;
+            work.report.end(Status::Skipped, "the load that was handed on has been taken to its end");
+            return Ok(());
+        }
+    };
+    // Whatever ends this load, rows of it are there.
+    work.report.is_partial |= resume.is_some();
     let from = resume.as_ref().map_or(0, |point| point.offset);
     let body = ObjectBody::open_at(context.aws.as_ref(), &request.object, &request.version, from).await?;
     work.report.phases.open_ms = elapsed_ms(clock);
@@ -54,20 +70,16 @@ pub(super) async fn transfer(
     let limits = context.planner.limits().with_smaller_batches(work.trace.shrunk);
     let facts = facts(request, work.trace, snapshot.mark());
     let mut stream = Stream::new(plan, context.planner.zone(), limits, body, dialect, facts);
-    if let Some(stage) = snapshot.stage() {
-        stream = stream.into_stage(stage);
-    }
+    stream = stream.of(&snapshot);
     if let Some(point) = resume {
         stream = stream.resumed(&point)?;
         show(&point, work.report);
-        work.report.is_partial = true;
-        work.trace.resume = Some(point);
     }
     let Work { invocation, report, trace } = &mut *work;
     let mut course = Course { invocation, trace, report };
     let streamed = stream.run(context, &mut course, fence.as_mut()).await;
     if let (Ok(Flow::Paused(point)), Some(fence)) = (&streamed, &mut fence) {
-        return hand_on(context, work, fence, &mut stream, point.clone()).await;
+        return hand_on(context, work, fence, &mut stream, (**point).clone()).await;
     }
     stream.count(work.report);
     if matches!(streamed, Ok(Flow::Overtaken)) {

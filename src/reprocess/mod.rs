@@ -16,7 +16,7 @@ use crate::ledger::{KNOWN_KEYS_MAX, known};
 use crate::load::{Invocation, load};
 use crate::object::{ObjectRef, Request};
 use crate::plan::Destination;
-use crate::report::Report;
+use crate::report::{Report, Status};
 
 mod choice;
 
@@ -185,6 +185,7 @@ impl Sweep<'_> {
             let report = load(context, &request, self.invocation).boxed().await;
             self.slowest = self.slowest.max(begun.elapsed());
             self.out.classes.extend(report.class());
+            self.out.left_count += u64::from(report.status == Status::Continued);
             on_report(report);
         }
         Ok(())

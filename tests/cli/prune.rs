@@ -69,6 +69,20 @@ fn what_is_at_work_and_the_last_failure_of_a_version_stay() {
     assert_eq!(left, ["continued", "failed", "loaded", "running"]);
 }
 
+/// Without it the next load would begin at the beginning, and write rows a second time that have no key.
+#[test]
+fn a_failure_that_says_where_to_go_on_stays() {
+    let lab = Lab::new("prune_resume", TABLE);
+    let address = lab.put("a.csv", "id,name\nx,a\n");
+    for _ in 0..3 {
+        lab.load(&address).run().exits(1);
+    }
+    lab.db.run("UPDATE holoload_ledger SET resume = '{}', next_offset = 5 WHERE attempt = 1");
+    age(&lab, 91);
+    assert_eq!(prune(&lab, &[]), "1 lines older than 90d deleted\n");
+    assert_eq!(lab.rows("SELECT attempt FROM holoload_ledger ORDER BY attempt"), ["1", "3"]);
+}
+
 #[test]
 fn many_lines_go_in_pieces() {
     let lab = Lab::new("prune_many", TABLE);

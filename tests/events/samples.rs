@@ -59,7 +59,7 @@ fn continuation() {
     let handed_on = requests[0].continuation.expect("a continuation");
     assert_eq!((handed_on.hop, handed_on.offset), (2, 348_160));
     let request = &requests[0];
-    let written = holoload::event::continuation(request, &request.version, 2, 348_160);
+    let written = holoload::event::continuation(request, &request.object, &request.version, 2, 348_160);
     assert_eq!(written, sample("continuation"));
     for broken in [serde_json::json!({"continue": {}}), serde_json::json!({"continue": "here"})] {
         let error = parse(&broken).expect_err("no continuation");
