@@ -10,7 +10,8 @@ use crate::world::{World, deliver, failure, orders, report};
 
 const IN_PARTS: &str = "routes: [{object: '**', table: orders, write: {atomic: false}}]\n";
 const ROWS: u32 = 60_000;
-const SHORT_MS: u64 = 4_000;
+/// Half of what the object takes.
+const SHORT_MS: u64 = 6_000;
 
 fn history(world: &World, arguments: &[&str]) -> Vec<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_holoload"));

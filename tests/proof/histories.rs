@@ -8,7 +8,7 @@ use crate::place::{Dialect, Places};
 use crate::play::{Counts, play};
 
 /// In CI; `HOLOLOAD_TEST_HISTORIES` says another number.
-const HISTORIES: u64 = 48;
+const HISTORIES: u64 = 64;
 
 /// Histories at once: most of their time they wait.
 const WORKERS: usize = 2;
