@@ -8,6 +8,8 @@ mod chain;
 mod continued;
 #[path = "bootstrap/deadline.rs"]
 mod deadline;
+#[path = "bootstrap/history.rs"]
+mod history;
 #[path = "bootstrap/http.rs"]
 mod http;
 #[path = "bootstrap/logs.rs"]

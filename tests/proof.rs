@@ -10,12 +10,16 @@ mod support;
 
 #[path = "proof/body.rs"]
 mod body;
+#[path = "proof/continued.rs"]
+mod continued;
 #[path = "proof/cuts.rs"]
 mod cuts;
 #[path = "proof/histories.rs"]
 mod histories;
 #[path = "proof/history.rs"]
 mod history;
+#[path = "bootstrap/http.rs"]
+mod http;
 #[path = "proof/kills.rs"]
 mod kills;
 #[path = "proof/model.rs"]

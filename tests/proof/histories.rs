@@ -8,7 +8,7 @@ use crate::place::{Dialect, Places};
 use crate::play::{Counts, play};
 
 /// In CI; `HOLOLOAD_TEST_HISTORIES` says another number.
-const HISTORIES: u64 = 48;
+const HISTORIES: u64 = 64;
 
 /// Histories at once: most of their time they wait.
 const WORKERS: usize = 2;
@@ -60,13 +60,15 @@ fn prove(dialect: Dialect, name: &str) {
     println!("{dialect:?}: {counts:?} in {} s", started.elapsed().as_secs());
     if seeds.len() as u64 >= HISTORIES {
         // What never happened would prove nothing.
-        let Counts { kills, cuts, at_once, skipped, superseded, overwrites, body_faults, .. } = counts;
+        let Counts { kills, cuts, at_once, skipped, superseded, deleted, overwrites, body_faults, .. } =
+            counts;
         for (count, what) in [
             (kills, "kills"),
             (cuts, "cuts"),
             (at_once, "deliveries at once"),
             (skipped, "skipped"),
             (superseded, "superseded"),
+            (deleted, "deleted"),
             (overwrites, "overwritten under the reader"),
             (body_faults, "faults of S3"),
         ] {

@@ -17,6 +17,14 @@ pub(crate) enum Mode {
     Shared,
     /// Objects share keys: `newer_by` decides.
     Newer,
+    /// Every object has its own keys, and its rows need not appear together where they could.
+    Parts,
+    /// Every object has its own keys: of its rows the newest version's are there, and no others.
+    Snapshot,
+    /// Every object has its own keys, and a row may say that there is none.
+    Changes,
+    /// The same over INSERT where COPY would do.
+    Inserted,
 }
 
 impl Mode {
@@ -27,6 +35,10 @@ impl Mode {
             Self::Atomic => "atomic",
             Self::Shared => "shared",
             Self::Newer => "newer",
+            Self::Parts => "parts",
+            Self::Snapshot => "snapshot",
+            Self::Changes => "changes",
+            Self::Inserted => "inserted",
         }
     }
 
@@ -37,6 +49,10 @@ impl Mode {
 
     fn shares_keys(self) -> bool {
         matches!(self, Self::Shared | Self::Newer)
+    }
+
+    pub(crate) fn has_changes(self) -> bool {
+        matches!(self, Self::Changes | Self::Inserted)
     }
 }
 
@@ -49,13 +65,20 @@ pub(crate) struct Row {
     pub(crate) seen: i64,
     /// How often the name stands in the column that makes rows long.
     pub(crate) pad: usize,
+    /// No row, but the word that there is none.
+    pub(crate) is_deletion: bool,
 }
 
 impl Row {
-    fn line(&self) -> String {
+    fn line(&self, kind: Kind) -> String {
+        if self.is_deletion {
+            // Of such a row nothing but the key is read.
+            return format!("D,{},,no amount,no number,{}\n", self.id, self.name);
+        }
+        let op = if kind == Kind::Changes { "U," } else { "" };
         let pad = format!("{}.", self.name).repeat(self.pad);
         format!(
-            "{},{},{}.{:02},{},{pad}\n",
+            "{op}{},{},{}.{:02},{},{pad}\n",
             self.id,
             self.name,
             self.cents / 100,
@@ -65,9 +88,22 @@ impl Row {
     }
 }
 
+/// What a version is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A file of rows.
+    #[default]
+    Rows,
+    /// A file in which each row says what has become of it.
+    Changes,
+    /// None: the object is removed, and an event says so.
+    Removal,
+}
+
 /// The content of one version.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Content {
+    pub(crate) kind: Kind,
     /// In the order of the file; of two with one key the last, or the one that was seen last, counts.
     pub(crate) rows: Vec<Row>,
     /// Before so many rows stands one that is none.
@@ -77,8 +113,31 @@ pub(crate) struct Content {
 impl Content {
     /// Rows with these ids that all bear the name.
     pub(crate) fn of(ids: impl IntoIterator<Item = u32>, name: &str, pad: usize) -> Self {
-        let row = |id| Row { id, name: name.to_owned(), cents: id * 100 + 50, seen: 0, pad };
-        Self { rows: ids.into_iter().map(row).collect(), bad_at: None }
+        let row =
+            |id| Row { id, name: name.to_owned(), cents: id * 100 + 50, seen: 0, pad, is_deletion: false };
+        Self { rows: ids.into_iter().map(row).collect(), ..Self::default() }
+    }
+
+    /// The object is removed.
+    pub(crate) fn removal() -> Self {
+        Self { kind: Kind::Removal, ..Self::default() }
+    }
+
+    /// The same as a file of changes, in which rows with these ids go.
+    pub(crate) fn without(mut self, ids: impl IntoIterator<Item = u32>) -> Self {
+        self.kind = Kind::Changes;
+        let gone = Self::of(ids, "gone", 0).rows.into_iter();
+        self.rows.extend(gone.map(|row| Row { is_deletion: true, ..row }));
+        self
+    }
+
+    pub(crate) fn is_removal(&self) -> bool {
+        self.kind == Kind::Removal
+    }
+
+    /// The status of a delivery of it that is followed.
+    pub(crate) fn done(&self) -> &'static str {
+        if self.is_removal() { "deleted" } else { "loaded" }
     }
 
     pub(crate) fn is_bad(&self) -> bool {
@@ -86,12 +145,13 @@ impl Content {
     }
 
     pub(crate) fn text(&self) -> String {
-        let mut text = String::from("id,name,amount,seen,pad\n");
+        let op = if self.kind == Kind::Changes { ["Op,", "U,"] } else { [""; 2] };
+        let mut text = format!("{}id,name,amount,seen,pad\n", op[0]);
         for (at, row) in self.rows.iter().enumerate() {
             if self.bad_at == Some(at) {
-                text.push_str("no number,x,1,1,\n");
+                text.push_str(&format!("{}no number,x,1,1,\n", op[1]));
             }
-            text.push_str(&row.line());
+            text.push_str(&row.line(self.kind));
         }
         text
     }
@@ -101,7 +161,7 @@ impl Content {
         let mut rows = self.rows.iter().filter(|row| row.id == id);
         match mode {
             Mode::Newer => rows.max_by_key(|row| row.seen),
-            Mode::Upsert | Mode::Atomic | Mode::Shared => rows.next_back(),
+            _ => rows.next_back(),
         }
     }
 }
@@ -161,7 +221,7 @@ pub(crate) struct Delivery {
 pub(crate) enum Step {
     /// The object's next version.
     Put(usize),
-    /// In buckets without versions.
+    /// In buckets without versions; no event tells of it.
     Delete(usize),
     /// At once, each to a handler of its own.
     Deliver(Vec<Delivery>),
@@ -183,7 +243,16 @@ impl Temper {
     }
 }
 
-const MODES: [Mode; 4] = [Mode::Upsert, Mode::Shared, Mode::Newer, Mode::Atomic];
+const MODES: [Mode; 8] = [
+    Mode::Upsert,
+    Mode::Shared,
+    Mode::Newer,
+    Mode::Atomic,
+    Mode::Snapshot,
+    Mode::Snapshot,
+    Mode::Changes,
+    Mode::Inserted,
+];
 
 #[derive(Debug)]
 pub(crate) struct History {
@@ -217,17 +286,23 @@ impl History {
             let ids = if mode.shares_keys() { 0 } else { u32::try_from(number).expect("few") * KEYS };
             let versions = (0..versions).map(|version| {
                 let name = format!("{seed}-{number}-{version}");
-                content(&mut random, &name, ids, seen.pop().unwrap_or(0))
+                let is_first = version == 0;
+                if mode == Mode::Snapshot && !is_first && random.chance(30) {
+                    return Content::removal();
+                }
+                content(&mut random, mode, &name, ids, seen.pop().unwrap_or(0))
             });
             Object { key: format!("{}/{seed}/{number}.csv", mode.prefix()), versions: versions.collect() }
         });
         let objects: Vec<Object> = objects.collect();
-        let steps = steps(&mut random, &objects, temper, is_versioned);
+        // Where removals are followed each has an event.
+        let may_vanish = !is_versioned && mode != Mode::Snapshot;
+        let steps = steps(&mut random, &objects, temper, may_vanish);
         Self { seed, mode, temper, is_versioned, objects, steps }
     }
 }
 
-fn content(random: &mut Random, name: &str, first_id: u32, seen: i64) -> Content {
+fn content(random: &mut Random, mode: Mode, name: &str, first_id: u32, seen: i64) -> Content {
     let is_wide = random.chance(22);
     let mut ids: Vec<u32> = if is_wide {
         let count = WIDE_ROWS + random.below(WIDE_ROWS + 40);
@@ -244,6 +319,7 @@ fn content(random: &mut Random, name: &str, first_id: u32, seen: i64) -> Content
         cents: u32::try_from(random.below(1_000_000)).expect("small"),
         seen,
         pad,
+        is_deletion: mode.has_changes() && random.chance(35),
     };
     let mut rows = Vec::new();
     for id in &ids {
@@ -254,10 +330,11 @@ fn content(random: &mut Random, name: &str, first_id: u32, seen: i64) -> Content
     }
     rows.extend(ids.iter().map(|id| row(random, *id, seen, name)));
     let bad_at = (!rows.is_empty() && random.chance(6)).then(|| random.index(rows.len()));
-    Content { rows, bad_at }
+    let kind = if mode.has_changes() { Kind::Changes } else { Kind::Rows };
+    Content { kind, rows, bad_at }
 }
 
-fn steps(random: &mut Random, objects: &[Object], temper: Temper, is_versioned: bool) -> Vec<Step> {
+fn steps(random: &mut Random, objects: &[Object], temper: Temper, may_vanish: bool) -> Vec<Step> {
     let mut puts: Vec<usize> = Vec::new();
     for (number, object) in objects.iter().enumerate() {
         puts.extend(vec![number; object.versions.len()]);
@@ -268,7 +345,7 @@ fn steps(random: &mut Random, objects: &[Object], temper: Temper, is_versioned: 
     while let Some(object) = puts.pop() {
         steps.push(Step::Put(object));
         put.push(object);
-        if !is_versioned && random.chance(3) {
+        if may_vanish && random.chance(3) {
             steps.push(Step::Delete(object));
         }
         // Puts that nothing is delivered between are deliveries that come late.

@@ -2,7 +2,7 @@
 //!
 //! The letters are those of docs/SEMANTICS.md. Where a write path is not atomic (Hologres), a version that was never
 //! loaded, but cut off in the middle, may have left rows under keys that no version loaded after it has; nothing else is
-//! let pass.
+//! let pass. The same holds for `atomic: false` on PostgreSQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) rows: &'a [Row],
 }
 
-/// One version with what became of it.
+/// One version with what became of it. A removal is one as well, and loaded when it was followed.
 struct Version<'a> {
     number: usize,
     content: &'a Content,
@@ -72,11 +72,12 @@ fn versions<'a>(facts: &'a Facts<'_>, object: usize) -> Vec<Version<'a>> {
         let is_own = |line: &&Line| line.key == *key && line.sequencer == fate.sequencer;
         let lines: Vec<&Line> = facts.lines.iter().filter(is_own).collect();
         let says = |status: &str| lines.iter().any(|line| line.status == status);
+        let done = content.done();
         // On Hologres the line is written after the fence: a worker that died in between leaves only the fence's word,
         // which the next delivery repeats as `skipped`.
-        let is_loaded = says("loaded")
+        let is_loaded = says(done)
             || facts.dialect == Dialect::Hologres
-                && (says("skipped") || fate.answers.iter().any(|answer| answer == "loaded"));
+                && (says("skipped") || fate.answers.iter().any(|answer| answer == done));
         Version { number, content, fate, lines, is_loaded }
     })
     .collect()
@@ -91,7 +92,7 @@ fn check_lines(facts: &Facts<'_>, object: usize, version: &Version<'_>, found: &
         let is_explained = match line.status.as_str() {
             "loaded" => !line.has_reason && !line.has_error,
             "failed" => line.has_error,
-            "skipped" | "superseded" | "deleted" => line.has_reason,
+            "skipped" | "superseded" | "deleted" | "continued" => line.has_reason,
             _ => false,
         };
         if !is_explained {
@@ -128,14 +129,19 @@ fn check_lines(facts: &Facts<'_>, object: usize, version: &Version<'_>, found: &
 fn check_newest(facts: &Facts<'_>, object: usize, versions: &[Version<'_>], found: &mut Vec<String>) {
     let Some(newest) = versions.last() else { return };
     let must_load = match facts.dialect {
-        _ if newest.fate.is_gone => None,
+        _ if newest.fate.is_gone && !newest.content.is_removal() => None,
         _ if !newest.content.is_bad() => Some(newest),
         // One that failed for its content leaves the place to the one before it, where that can still be read; on Hologres
-        // its claim stands, and the one before it is superseded.
-        Dialect::PostgreSql => {
-            versions.iter().rev().find(|version| !version.content.is_bad() && !version.fate.is_gone)
+        // its claim stands, and the one before it is superseded, as by a part of it.
+        Dialect::PostgreSql if facts.mode != Mode::Parts => {
+            // A removal that was not the last word has found the object there again, or was followed.
+            let may_be = |version: &&Version<'_>| {
+                let is_readable = !version.content.is_bad() && !version.fate.is_gone;
+                if version.content.is_removal() { version.is_loaded } else { is_readable }
+            };
+            versions.iter().rev().find(may_be)
         }
-        Dialect::Hologres => None,
+        Dialect::PostgreSql | Dialect::Hologres => None,
     };
     if let Some(version) = must_load.filter(|version| !version.is_loaded) {
         found.push(format!("(a) object {object}: its newest version {} was never loaded", version.number));
@@ -147,9 +153,11 @@ fn check_order(facts: &Facts<'_>, object: usize, versions: &[Version<'_>], found
     if facts.dialect == Dialect::Hologres {
         return;
     }
-    let number = |line: &Line| versions.iter().position(|version| version.fate.sequencer == line.sequencer);
-    let loaded =
-        facts.lines.iter().filter(|line| line.key == facts.objects[object].key && line.status == "loaded");
+    let number = |line: &Line| {
+        let is_done = |version: &Version<'_>| line.status == version.content.done();
+        versions.iter().position(|version| version.fate.sequencer == line.sequencer && is_done(version))
+    };
+    let loaded = facts.lines.iter().filter(|line| line.key == facts.objects[object].key);
     let order: Vec<usize> = loaded.filter_map(number).collect();
     if order.windows(2).any(|pair| pair[0] >= pair[1]) {
         found.push(format!("(b) object {object}: its versions were loaded in the order {order:?}"));
@@ -166,7 +174,8 @@ fn check_rows(facts: &Facts<'_>, objects: &[Vec<Version<'_>>], found: &mut Vec<S
         let row = table.get(&id).copied();
         let allowed = match facts.mode {
             Mode::Newer => newest_seen(facts, objects, id),
-            Mode::Upsert | Mode::Atomic | Mode::Shared => any_of(facts, objects, id),
+            Mode::Snapshot => exactly(facts, objects, id),
+            _ => any_of(facts, objects, id),
         };
         let is_allowed = row.map_or(allowed.may_be_absent, |row| allowed.rows.contains(&row));
         if !is_allowed {
@@ -186,10 +195,27 @@ fn any_of<'a>(facts: &Facts<'_>, objects: &[Vec<Version<'a>>], id: u32) -> Allow
         let best = versions
             .iter()
             .rposition(|version| version.is_loaded && version.content.row(facts.mode, id).is_some());
-        all.may_be_absent &= best.is_none();
-        all.rows.extend(best.and_then(|best| versions[best].content.row(facts.mode, id)));
         let later = &versions[best.map_or(0, |best| best + 1)..];
-        all.rows.extend(parts(facts.dialect, later).filter(|row| row.id == id));
+        let best = best.and_then(|best| versions[best].content.row(facts.mode, id));
+        let left: Vec<&Row> = parts(facts, later).filter(|row| row.id == id).collect();
+        all.may_be_absent &= best.is_none_or(|row| row.is_deletion) || left.iter().any(|row| row.is_deletion);
+        all.rows.extend(best.into_iter().chain(left).filter(|row| !row.is_deletion));
+    }
+    all
+}
+
+/// Each object by itself: the row of its newest loaded version, and none that this one does not have. What a part of an
+/// older one left has gone with it.
+fn exactly<'a>(facts: &Facts<'_>, objects: &[Vec<Version<'a>>], id: u32) -> Allowed<'a> {
+    let mut all = Allowed { rows: Vec::new(), may_be_absent: true };
+    for versions in objects {
+        let best = versions.iter().rposition(|version| version.is_loaded);
+        let later = &versions[best.map_or(0, |best| best + 1)..];
+        let row = best.and_then(|best| versions[best].content.row(facts.mode, id));
+        // One that was cut off after its own delete has taken the row along.
+        let has_deleted = later.iter().any(|version| may_leave(facts, version) && !version.content.is_bad());
+        all.may_be_absent &= row.is_none() || has_deleted;
+        all.rows.extend(row.into_iter().chain(parts(facts, later).filter(|row| row.id == id)));
     }
     all
 }
@@ -200,42 +226,54 @@ fn newest_seen<'a>(facts: &Facts<'_>, objects: &[Vec<Version<'a>>], id: u32) -> 
     let best = loaded.filter_map(|version| version.content.row(Mode::Newer, id)).max_by_key(|row| row.seen);
     let mut rows: Vec<&Row> = best.into_iter().collect();
     for versions in objects {
-        let own = parts(facts.dialect, versions).filter(|row| row.id == id);
+        let own = parts(facts, versions).filter(|row| row.id == id);
         rows.extend(own.filter(|row| best.is_none_or(|best| best.seen < row.seen)));
     }
     Allowed { rows, may_be_absent: best.is_none() }
 }
 
+/// Whether a version that was never loaded may have written something all the same.
+fn may_leave(facts: &Facts<'_>, version: &Version<'_>) -> bool {
+    !is_whole(facts) && !version.is_loaded && (version.fate.is_touched || version.content.is_bad())
+}
+
+/// Rows, ledger and fence commit together.
+fn is_whole(facts: &Facts<'_>) -> bool {
+    facts.dialect == Dialect::PostgreSql && facts.mode != Mode::Parts
+}
+
 /// What versions that were cut off in the middle may have left.
-fn parts<'v, 'a: 'v>(
-    dialect: Dialect,
-    versions: &'v [Version<'a>],
-) -> impl Iterator<Item = &'a Row> + use<'v, 'a> {
-    let may_leave = move |version: &&Version<'_>| {
-        dialect == Dialect::Hologres
-            && !version.is_loaded
-            && (version.fate.is_touched || version.content.is_bad())
-    };
-    versions.iter().filter(may_leave).flat_map(|version| &version.content.rows)
+fn parts<'v, 'a: 'v>(facts: &'v Facts<'_>, versions: &'v [Version<'a>]) -> impl Iterator<Item = &'a Row> {
+    versions.iter().filter(|version| may_leave(facts, version)).flat_map(|version| &version.content.rows)
 }
 
 /// Where rows, ledger and fence commit together: the loads of the ledger, one after the other.
 fn replay<'a>(facts: &Facts<'_>, objects: &[Vec<Version<'a>>]) -> Option<BTreeMap<u32, &'a Row>> {
-    if facts.dialect == Dialect::Hologres {
+    if !is_whole(facts) {
         return None;
     }
     let mut table: BTreeMap<u32, &Row> = BTreeMap::new();
-    for line in facts.lines.iter().filter(|line| line.status == "loaded") {
+    for line in facts.lines {
         let version = objects.iter().enumerate().find_map(|(number, versions)| {
             let is_own = facts.objects[number].key == line.key;
             versions.iter().find(|version| is_own && version.fate.sequencer == line.sequencer)
         });
-        let ids: BTreeSet<u32> =
-            version.iter().flat_map(|version| version.content.rows.iter().map(|row| row.id)).collect();
-        for row in ids.iter().filter_map(|id| version?.content.row(facts.mode, *id)) {
+        let Some(version) = version.filter(|version| line.status == version.content.done()) else { continue };
+        if facts.mode == Mode::Snapshot {
+            let of_others = facts.objects.iter().filter(|object| object.key != line.key);
+            let kept: BTreeSet<u32> = of_others
+                .flat_map(|object| object.versions.iter().flat_map(|content| &content.rows))
+                .map(|row| row.id)
+                .collect();
+            table.retain(|id, _| kept.contains(id));
+        }
+        let ids: BTreeSet<u32> = version.content.rows.iter().map(|row| row.id).collect();
+        for row in ids.iter().filter_map(|id| version.content.row(facts.mode, *id)) {
             let is_kept =
                 facts.mode == Mode::Newer && table.get(&row.id).is_some_and(|held| held.seen >= row.seen);
-            if !is_kept {
+            if row.is_deletion {
+                table.remove(&row.id);
+            } else if !is_kept {
                 table.insert(row.id, row);
             }
         }
@@ -263,6 +301,10 @@ fn explain(mode: Mode, objects: &[Vec<Version<'_>>], id: u32, row: Option<&Row>)
             };
             let promise = if objects.iter().any(|versions| is_newest(&versions)) { "(a)" } else { "(c)" };
             format!("{promise} row {id} is missing")
+        }
+        Some((object, version)) if mode == Mode::Snapshot => {
+            let of = objects[object][version].number;
+            format!("(d) row {id} is of version {of} of object {object}: {row}")
         }
         Some(_) if mode == Mode::Newer => format!("(e) row {id} is not the newest: {row}"),
         Some((object, version)) => {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use crate::history::Row;
+use serde_json::{Value, json};
+
+use crate::history::{Mode, Row};
+use crate::http::HttpStub;
 use crate::support::postgres;
 use crate::support::proxy::CutProxy;
 use crate::support::runtime_api::RuntimeApi;
-use crate::support::s3::{BucketOptions, S3Server};
+use crate::support::s3::{BucketOptions, S3Server, Stored};
 use crate::support::standin::{Options, Profile, Standin};
 use crate::support::wait_until;
 use crate::world::{BOOTSTRAP, World};
@@ -23,7 +26,15 @@ const CHUNK_ROWS: usize = 7;
 const ROUTES: &str = "routes: [\
     {object: 's3://*/upsert/**', table: orders}, \
     {object: 's3://*/shared/**', table: orders}, \
-    {object: 's3://*/newer/**', table: orders, write: {newer_by: seen}}";
+    {object: 's3://*/newer/**', table: orders, write: {newer_by: seen}}, \
+    {object: 's3://*/parts/**', table: orders, write: {atomic: false}}, \
+    {object: 's3://*/snapshot/**', table: snapshots, columns: {src_key: $key, src_seq: $sequencer}, \
+     write: {mode: snapshot, on_removed: delete}}, \
+    {object: 's3://*/changes/**', table: orders, write: {op: Op}}, \
+    {object: 's3://*/inserted/**', table: orders, write: {op: Op, path: unnest}}";
+/// Rows of snapshots say of which version they are.
+const SNAPSHOTS: &str = "CREATE TABLE snapshots (id int8 PRIMARY KEY, name text NOT NULL, amount numeric(12,2), \
+                         seen int8, pad text, src_key text, src_seq text)";
 const ROUTE_ATOMIC: &str = ", {object: 's3://*/atomic/**', table: orders, write: {atomic: true}}";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +62,8 @@ pub(crate) struct Place {
     pub(crate) world: World,
     pub(crate) standin: Option<Standin>,
     pub(crate) handlers: Vec<Handler>,
+    /// Takes what a handler invokes its own function with.
+    lambda: HttpStub,
 }
 
 impl Place {
@@ -67,6 +80,7 @@ impl Place {
             }
         };
         world.database.run("ALTER TABLE orders ADD seen int8, ADD pad text");
+        world.database.run(SNAPSHOTS);
         let versioning = BucketOptions { versioning: true, ..BucketOptions::default() };
         world.s3.create_bucket(&format!("{}-versions", world.bucket), versioning);
         // The ledger is made by the tables' owner, before others use it.
@@ -74,7 +88,8 @@ impl Place {
         let config = config.each_ref().map(|(name, value)| (*name, value.as_str()));
         let first = world.put("upsert/first.csv", "id,name,amount\n");
         crate::world::report(world.handler_with(&config).invoke_json(&first.event()));
-        let mut place = Self { dialect, profile, world, standin, handlers: Vec::new() };
+        let lambda = HttpStub::start(|_, _| (202, json!({})));
+        let mut place = Self { dialect, profile, world, standin, handlers: Vec::new(), lambda };
         place.handlers = (0..HANDLERS).map(|number| place.handler(number)).collect();
         place
     }
@@ -101,6 +116,7 @@ impl Place {
         set("HOLOLOAD_TABLE", "");
         set("HOLOLOAD_PORT", &proxy.port().to_string());
         set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", MEMORY_MIB);
+        set("AWS_ENDPOINT_URL_LAMBDA", &self.lambda.endpoint());
         Handler { api: RuntimeApi::start(BOOTSTRAP, environment), proxy, user }
     }
 
@@ -159,11 +175,24 @@ impl Place {
         );
     }
 
+    /// What the function was last invoked with to go on with this version.
+    pub(crate) fn handed_on(&self, stored: &Stored) -> Option<Value> {
+        let mut calls = self.lambda.calls().into_iter().map(|(_, payload)| payload);
+        let is_of = |payload: &Value| {
+            let said = &payload["continue"];
+            said["s3"] == stored.address() && said["sequencer"] == stored.sequencer.trim_end_matches('0')
+        };
+        calls.rfind(is_of)
+    }
+
     /// The table as it is.
-    pub(crate) fn rows(&self) -> Vec<Row> {
-        let sql = "SELECT id, name, (amount * 100)::int8, coalesce(seen, 0), length(coalesce(pad, '')) / length(name || '.'), \
-                   coalesce(pad = repeat(name || '.', length(pad) / length(name || '.')), true) FROM orders ORDER BY id";
-        let rows = self.world.database.query(sql);
+    pub(crate) fn rows(&self, mode: Mode) -> Vec<Row> {
+        let table = if mode == Mode::Snapshot { "snapshots" } else { "orders" };
+        let sql = format!(
+            "SELECT id, name, (amount * 100)::int8, coalesce(seen, 0), length(coalesce(pad, '')) / length(name || '.'), \
+                   coalesce(pad = repeat(name || '.', length(pad) / length(name || '.')), true) FROM {table} ORDER BY id"
+        );
+        let rows = self.world.database.query(&sql);
         rows.into_iter()
             .map(|row| {
                 let text = |at: usize| row[at].as_deref().expect("not NULL");
@@ -175,6 +204,7 @@ impl Place {
                     seen: text(3).parse().expect("a number"),
                     // A long column that is not what its row says is nobody's.
                     pad: if is_whole { text(4).parse().expect("a length") } else { usize::MAX },
+                    is_deletion: false,
                 }
             })
             .collect()
@@ -203,9 +233,9 @@ impl Place {
             .collect()
     }
 
-    /// The table is empty again.
+    /// The tables are empty again.
     pub(crate) fn clear(&self) {
-        self.world.database.query("TRUNCATE orders");
+        self.world.database.query("TRUNCATE orders, snapshots");
     }
 
     pub(crate) fn s3(&self) -> &S3Server {

@@ -133,6 +133,68 @@ fn shared_keys_that_did_not_converge_are_seen() {
     }
 }
 
+/// Of an object nothing but its newest version may be there: no row of an older one, and none of it once it is removed.
+#[test]
+fn rows_put_back_into_a_snapshot_are_seen() {
+    for dialect in DIALECTS {
+        let place = Place::new(dialect, "planted_snapshot");
+        let versions = [&versions()[..2], &[Content::removal()]].concat();
+        let mut play = Play::of_one(&place, Mode::Snapshot, true, "put-back", versions);
+        let query = |sql: &str| drop(place.world.database.query(sql));
+        let put_back = |id: u32, name: &str| {
+            query(&format!(
+                "INSERT INTO snapshots (id, name, amount, seen) VALUES ({id}, '{name}', {id}.5, 0)"
+            ));
+        };
+        for version in 0..2 {
+            play.put(0);
+            assert_eq!(play.deliver(&[(0, version, None)]), ["loaded"]);
+        }
+        assert_eq!(play.violations(), Vec::<String>::new());
+        put_back(2, "first");
+        assert_sees(&play, "(d)", "a row that the newest version has not");
+        query("DELETE FROM snapshots WHERE id = 2");
+        assert_eq!(play.violations(), Vec::<String>::new());
+        query("DELETE FROM snapshots WHERE id = 9");
+        assert_sees(&play, "(a)", "a row is missing");
+        play.put(0);
+        assert_eq!(play.deliver(&[(0, 2, None)]), ["deleted"]);
+        assert_eq!(play.violations(), Vec::<String>::new());
+        put_back(9, "second");
+        assert_sees(&play, "(d)", "a row of an object that was removed");
+        query("TRUNCATE snapshots");
+        query("DELETE FROM holoload_ledger WHERE object_key LIKE '%put-back%' AND status = 'deleted'");
+        assert_sees(&play, "(2)", "a removal that the ledger does not know");
+    }
+}
+
+#[test]
+fn a_deleted_row_put_back_is_seen() {
+    for dialect in DIALECTS {
+        let place = Place::new(dialect, "planted_changes");
+        for mode in [Mode::Changes, Mode::Inserted] {
+            let versions =
+                [Content::of(0..8, "first", 0).without([]), Content::of(4..6, "second", 0).without(5..7)];
+            let mut play = Play::of_one(&place, mode, true, "put-back", versions.to_vec());
+            for version in 0..2 {
+                play.put(0);
+                assert_eq!(play.deliver(&[(0, version, None)]), ["loaded"]);
+            }
+            assert_eq!(play.violations(), Vec::<String>::new(), "{}", play.told());
+            for (id, name) in [(5, "second"), (6, "first")] {
+                place.world.database.query(&format!(
+                    "INSERT INTO orders (id, name, amount, seen) VALUES ({id}, '{name}', {id}.5, 0)"
+                ));
+                assert_sees(&play, if name == "first" { "(b)" } else { "(c)" }, "the row that was deleted");
+                place.world.database.query(&format!("DELETE FROM orders WHERE id = {id}"));
+                assert_eq!(play.violations(), Vec::<String>::new());
+            }
+            place.world.database.query("DELETE FROM orders WHERE id = 7");
+            assert_sees(&play, "(c)", "a row that nothing had deleted is gone");
+        }
+    }
+}
+
 #[test]
 fn a_session_left_in_a_transaction_is_seen() {
     for dialect in DIALECTS {

@@ -37,7 +37,17 @@ pub(crate) struct Counts {
     pub(crate) loaded: u64,
     pub(crate) skipped: u64,
     pub(crate) superseded: u64,
+    pub(crate) continued: u64,
+    pub(crate) deleted: u64,
     pub(crate) failed: u64,
+}
+
+/// Bodies come so slowly, and invocations are so short, that an object takes several of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) chunk_bytes: u64,
+    pub(crate) pause: Duration,
+    pub(crate) deadline_ms: u64,
 }
 
 impl Counts {
@@ -54,6 +64,8 @@ impl Counts {
         self.loaded += other.loaded;
         self.skipped += other.skipped;
         self.superseded += other.superseded;
+        self.continued += other.continued;
+        self.deleted += other.deleted;
         self.failed += other.failed;
     }
 }
@@ -73,6 +85,8 @@ pub(crate) struct Play<'a> {
     pub(crate) counts: Counts,
     /// The handler that is next.
     pub(crate) turn: usize,
+    /// Until deliveries settle.
+    pub(crate) pace: Option<Pace>,
 }
 
 /// How one delivery went.
@@ -92,7 +106,20 @@ impl<'a> Play<'a> {
         let fates = objects.iter().map(|object| vec![Fate::default(); object.versions.len()]).collect();
         let bucket = place.bucket(is_versioned);
         let (owed, journal, counts) = (Vec::new(), Vec::new(), Counts { histories: 1, ..Counts::default() });
-        Self { place, mode, bucket, is_versioned, objects, stored, fates, owed, journal, counts, turn: 0 }
+        Self {
+            place,
+            mode,
+            bucket,
+            is_versioned,
+            objects,
+            stored,
+            fates,
+            owed,
+            journal,
+            counts,
+            turn: 0,
+            pace: None,
+        }
     }
 
     /// One object under a key of its own.
@@ -116,8 +143,14 @@ impl<'a> Play<'a> {
     pub(crate) fn put(&mut self, object: usize) {
         let version = self.put_count(object);
         let Some(content) = self.objects[object].versions.get(version) else { return };
-        let stored = self.place.s3().put(&self.bucket, &self.objects[object].key, content.text());
-        self.note_put(object, version, stored, "put");
+        let (s3, key) = (self.place.s3(), &self.objects[object].key);
+        if content.is_removal() {
+            let stored = s3.delete(&self.bucket, key);
+            self.note_put(object, version, stored, "remove");
+        } else {
+            let stored = s3.put(&self.bucket, key, content.text());
+            self.note_put(object, version, stored, "put");
+        }
     }
 
     /// The object's next version is put with other bytes than it should have.
@@ -195,6 +228,9 @@ impl<'a> Play<'a> {
     /// S3 is told what will go wrong.
     fn prepare(&mut self, object: usize, trouble: Option<&Trouble>) {
         let on = On::get(&self.bucket, &self.objects[object].key);
+        if let Some(Pace { chunk_bytes, pause, .. }) = self.pace {
+            self.place.s3().fail_always(on.clone(), Fault::SlowChunks { chunk_bytes, pause });
+        }
         let faults = match trouble {
             Some(Trouble::BodyCut { bytes }) => vec![Fault::CutBody { after_bytes: *bytes }],
             Some(Trouble::BodyStall { bytes, duration }) => {
@@ -203,7 +239,8 @@ impl<'a> Play<'a> {
             Some(Trouble::SlowDown) => vec![Fault::slow_down()],
             Some(Trouble::NoAnswer) => vec![Fault::Close],
             Some(Trouble::Overwrite { bytes, is_cut }) => {
-                let Some(next) = self.objects[object].versions.get(self.put_count(object)) else { return };
+                let next = self.objects[object].versions.get(self.put_count(object));
+                let Some(next) = next.filter(|next| !next.is_removal()) else { return };
                 let overwrite = Fault::OverwriteAt { after_bytes: *bytes, bytes: next.text().into() };
                 let cut = Fault::CutBody { after_bytes: *bytes };
                 if *is_cut { vec![overwrite, cut] } else { vec![overwrite] }
@@ -233,11 +270,15 @@ impl<'a> Play<'a> {
     fn invoke(&self, slot: usize, object: usize, version: usize, trouble: Option<&Trouble>) -> Delivered {
         let handler = &self.place.handlers[slot];
         let stored = self.stored[object][version].as_ref().expect("it was put");
-        let payload = serde_json::to_vec(&stored.event()).expect("JSON");
+        // Now and then what was put into the queue at first comes again, where a load was handed on.
+        let handed_on = self.pace.filter(|_| slot != 0).and_then(|_| self.place.handed_on(stored));
+        let payload = handed_on.unwrap_or_else(|| stored.event());
+        let payload = serde_json::to_vec(&payload).expect("JSON");
+        let deadline_ms = self.pace.map_or(INVOCATION_MS, |pace| pace.deadline_ms);
         let started = Instant::now();
         handler.proxy.reset();
         let pid = handler.api.pid();
-        let (outcome, was_cut) = run(handler, &payload, trouble);
+        let (outcome, was_cut) = run(handler, &payload, deadline_ms, trouble);
         handler.proxy.reset();
         // Killed, perhaps in the moment after its answer.
         if !handler.api.is_running() || matches!(outcome, Outcome::InitError { .. }) {
@@ -256,7 +297,11 @@ impl<'a> Play<'a> {
         let said = match &one.outcome {
             Outcome::Ok(_) => {
                 let status = status(&one.outcome);
-                self.fates[object][version].answers.push(status.clone());
+                if status == "continued" {
+                    self.fates[object][version].is_touched = true;
+                } else {
+                    self.fates[object][version].answers.push(status.clone());
+                }
                 status
             }
             Outcome::Err { error_type, .. } => error_type.clone(),
@@ -271,9 +316,11 @@ impl<'a> Play<'a> {
             "loaded" => self.counts.loaded += 1,
             "skipped" => self.counts.skipped += 1,
             "superseded" => self.counts.superseded += 1,
+            "continued" => self.counts.continued += 1,
+            "deleted" => self.counts.deleted += 1,
             _ => self.counts.failed += 1,
         }
-        let is_done = matches!(one.outcome, Outcome::Ok(_))
+        let is_done = matches!(one.outcome, Outcome::Ok(_)) && said != "continued"
             || said == "Input" && self.objects[object].versions[version].is_bad();
         if !is_done {
             self.owed.push((object, version));
@@ -302,6 +349,7 @@ impl<'a> Play<'a> {
 
     /// Deliveries stop: every event that was not answered as done comes again until it is.
     pub(crate) fn settle(&mut self, random: &mut Random) -> Vec<String> {
+        self.pace = None;
         let mut found = Vec::new();
         let mut open = std::mem::take(&mut self.owed);
         for (object, fates) in self.fates.iter().enumerate() {
@@ -340,7 +388,7 @@ impl<'a> Play<'a> {
             found.push("a session is left at work or in a transaction".to_owned());
         }
         let prefix = self.objects[0].key.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let (lines, rows) = (self.place.lines(prefix), self.place.rows());
+        let (lines, rows) = (self.place.lines(prefix), self.place.rows(self.mode));
         let facts = Facts {
             dialect: self.place.dialect,
             mode: self.mode,
@@ -373,11 +421,11 @@ impl<'a> Play<'a> {
 }
 
 /// Invokes the handler while something goes wrong with it; answers whether its connection was cut.
-fn run(handler: &Handler, payload: &[u8], trouble: Option<&Trouble>) -> (Outcome, bool) {
+fn run(handler: &Handler, payload: &[u8], deadline_ms: u64, trouble: Option<&Trouble>) -> (Outcome, bool) {
     let (deadline_ms, cut) = match trouble {
-        Some(Trouble::Cut { direction, bytes }) => (INVOCATION_MS, Some((*direction, *bytes))),
+        Some(Trouble::Cut { direction, bytes }) => (deadline_ms, Some((*direction, *bytes))),
         Some(Trouble::CutForGood { direction, bytes }) => (SHORT_MS, Some((*direction, *bytes))),
-        _ => (INVOCATION_MS, None),
+        _ => (deadline_ms, None),
     };
     if let Some((direction, bytes)) = cut {
         handler.proxy.cut(direction, bytes);

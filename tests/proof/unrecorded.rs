@@ -42,7 +42,7 @@ fn a_load_that_the_ledger_did_not_hear_of_comes_again() {
     });
     assert_eq!(play.deliver(&[(0, 0, None)]), ["Config"]);
     assert!(play.told().contains("tell the ledger that the object is loaded"), "{}", play.told());
-    assert_eq!(place.rows().len(), 4, "its rows are there");
+    assert_eq!(place.rows(Mode::Upsert).len(), 4, "its rows are there");
     standin.clear_faults();
     assert_eq!(play.deliver(&[(0, 0, None)]), ["skipped"]);
     play.assert_right(&mut Random::new(1), "heard at last");
