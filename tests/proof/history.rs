@@ -132,6 +132,8 @@ pub(crate) enum Trouble {
         direction: Direction,
         bytes: u64,
     },
+    /// Everything on the way to the database and back is held up: what this one writes comes late.
+    SlowLink(Duration),
     /// The body breaks.
     BodyCut {
         bytes: u64,
@@ -300,7 +302,10 @@ fn trouble(random: &mut Random, temper: Temper) -> Option<Trouble> {
     let direction = random.pick(&[Direction::ToServer, Direction::ToServer, Direction::ToClient]);
     let bytes = random.scaled(if direction == Direction::ToServer { 21 } else { 12 });
     let body_bytes = random.scaled(20);
-    if temper == Temper::Kills || random.chance(40) {
+    if random.chance(15) {
+        return Some(Trouble::SlowLink(Duration::from_millis(random.scaled(5))));
+    }
+    if temper == Temper::Kills || random.chance(35) {
         return None;
     }
     Some(match random.below(100) {

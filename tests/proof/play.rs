@@ -382,6 +382,9 @@ fn run(handler: &Handler, payload: &[u8], trouble: Option<&Trouble>) -> (Outcome
     if let Some((direction, bytes)) = cut {
         handler.proxy.cut(direction, bytes);
     }
+    if let Some(Trouble::SlowLink(delay)) = trouble {
+        handler.proxy.delay(*delay);
+    }
     let is_for_good = matches!(trouble, Some(Trouble::CutForGood { .. }));
     let started = Instant::now();
     let must_die = || match trouble {
@@ -448,13 +451,14 @@ pub(crate) fn play(place: &Place, history: &History) -> Result<Counts, String> {
     ))
 }
 
-/// Which version a delivery is of: the newest mostly, now and then the oldest or any.
+/// Which version a delivery is of: the newest mostly, the one before it, now and then the oldest or any.
 fn choose<'d>(play: &Play<'_>, delivery: &'d Delivery) -> Option<(usize, usize, Option<&'d Trouble>)> {
     let count = play.put_count(delivery.object);
     let any = usize::try_from(delivery.choice / 8).unwrap_or(0) % count.max(1);
     let version = match delivery.choice % 8 {
-        0..5 => count.checked_sub(1)?,
-        5 => 0,
+        0..4 => count.checked_sub(1)?,
+        4..6 => count.saturating_sub(2),
+        6 => 0,
         _ => any,
     };
     (count > 0).then_some((delivery.object, version, delivery.trouble.as_ref()))
