@@ -159,14 +159,19 @@ pub(crate) struct Delivery {
     pub(crate) trouble: Option<Trouble>,
 }
 
+impl Delivery {
+    pub(crate) const NEWEST: u64 = 0;
+    pub(crate) const BEFORE_NEWEST: u64 = 4;
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// The object's next version.
     Put(usize),
     /// In buckets without versions.
     Delete(usize),
-    /// At once, each to a handler of its own.
-    Deliver(Vec<Delivery>),
+    /// At once, each to a handler of its own; all but the first so much later.
+    Deliver(Vec<Delivery>, Duration),
 }
 
 /// What goes wrong how often.
@@ -277,6 +282,10 @@ fn steps(random: &mut Random, objects: &[Object], temper: Temper, is_versioned: 
         if random.chance(25) && temper == Temper::Mixed {
             continue;
         }
+        if temper == Temper::Mixed && random.chance(20) {
+            steps.push(overtaking(random, object));
+            continue;
+        }
         let at_once = if temper == Temper::Kills || random.chance(55) { 2 } else { 1 };
         // Mostly the object that was just put, now and then one of the others.
         let deliveries = (0..at_once).map(|number| {
@@ -285,9 +294,19 @@ fn steps(random: &mut Random, objects: &[Object], temper: Temper, is_versioned: 
             let trouble = if is_killed { Some(kill(random)) } else { trouble(random, temper) };
             Delivery { object, choice: random.next(), trouble }
         });
-        steps.push(Step::Deliver(deliveries.collect()));
+        let deliveries = deliveries.collect();
+        let later = if random.chance(30) { Duration::from_millis(random.scaled(7)) } else { Duration::ZERO };
+        steps.push(Step::Deliver(deliveries, later));
     }
     steps
+}
+
+/// The newest version comes while the one before it is at work, slowly.
+fn overtaking(random: &mut Random, object: usize) -> Step {
+    let slow = Trouble::SlowLink(Duration::from_millis(8 + random.below(24)));
+    let older = Delivery { object, choice: Delivery::BEFORE_NEWEST, trouble: Some(slow) };
+    let newer = Delivery { object, choice: Delivery::NEWEST, trouble: None };
+    Step::Deliver(vec![older, newer], Duration::from_millis(random.below(500)))
 }
 
 fn kill(random: &mut Random) -> Trouble {

@@ -71,6 +71,8 @@ pub(crate) struct Play<'a> {
     owed: Vec<(usize, usize)>,
     pub(crate) journal: Vec<String>,
     pub(crate) counts: Counts,
+    /// After the first of several deliveries at once the others wait so long.
+    later: Duration,
     /// The handler that is next.
     pub(crate) turn: usize,
 }
@@ -92,7 +94,20 @@ impl<'a> Play<'a> {
         let fates = objects.iter().map(|object| vec![Fate::default(); object.versions.len()]).collect();
         let bucket = place.bucket(is_versioned);
         let (owed, journal, counts) = (Vec::new(), Vec::new(), Counts { histories: 1, ..Counts::default() });
-        Self { place, mode, bucket, is_versioned, objects, stored, fates, owed, journal, counts, turn: 0 }
+        Self {
+            place,
+            mode,
+            bucket,
+            is_versioned,
+            objects,
+            stored,
+            fates,
+            owed,
+            journal,
+            counts,
+            later: Duration::ZERO,
+            turn: 0,
+        }
     }
 
     /// One object under a key of its own.
@@ -166,7 +181,11 @@ impl<'a> Play<'a> {
         let delivered: Vec<Delivered> = thread::scope(|scope| {
             let all = deliveries.iter().enumerate().map(|(number, (object, version, trouble))| {
                 let slot = (first + number) % HANDLERS;
-                scope.spawn(move || this.invoke(slot, *object, *version, *trouble))
+                let later = if number > 0 { this.later } else { Duration::ZERO };
+                scope.spawn(move || {
+                    thread::sleep(later);
+                    this.invoke(slot, *object, *version, *trouble)
+                })
             });
             let all: Vec<_> = all.collect();
             all.into_iter()
@@ -419,9 +438,11 @@ pub(crate) fn play(place: &Place, history: &History) -> Result<Counts, String> {
         match step {
             Step::Put(object) => play.put(*object),
             Step::Delete(object) => play.delete(*object),
-            Step::Deliver(deliveries) => {
+            Step::Deliver(deliveries, later) => {
                 let chosen: Vec<_> = deliveries.iter().filter_map(|one| choose(&play, one)).collect();
+                play.later = *later;
                 play.deliver(&chosen);
+                play.later = Duration::ZERO;
                 if history.temper == Temper::Kills {
                     play.redeliver();
                 }
@@ -456,8 +477,8 @@ fn choose<'d>(play: &Play<'_>, delivery: &'d Delivery) -> Option<(usize, usize, 
     let count = play.put_count(delivery.object);
     let any = usize::try_from(delivery.choice / 8).unwrap_or(0) % count.max(1);
     let version = match delivery.choice % 8 {
-        0..4 => count.checked_sub(1)?,
-        4..6 => count.saturating_sub(2),
+        Delivery::NEWEST..Delivery::BEFORE_NEWEST => count.checked_sub(1)?,
+        Delivery::BEFORE_NEWEST..6 => count.saturating_sub(2),
         6 => 0,
         _ => any,
     };
