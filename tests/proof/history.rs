@@ -282,7 +282,10 @@ fn steps(random: &mut Random, objects: &[Object], temper: Temper, is_versioned: 
         if random.chance(25) && temper == Temper::Mixed {
             continue;
         }
-        if temper == Temper::Mixed && random.chance(20) {
+        // Two versions of which nothing has been delivered yet.
+        let next = puts.iter().rposition(|other| *other == object);
+        if let Some(next) = next.filter(|_| temper == Temper::Mixed && random.chance(45)) {
+            steps.push(Step::Put(puts.remove(next)));
             steps.push(overtaking(random, object));
             continue;
         }
