@@ -192,6 +192,8 @@ pub(crate) enum Trouble {
         direction: Direction,
         bytes: u64,
     },
+    /// Everything on the way to the database and back is held up: what this one writes comes late.
+    SlowLink(Duration),
     /// The body breaks.
     BodyCut {
         bytes: u64,
@@ -217,14 +219,19 @@ pub(crate) struct Delivery {
     pub(crate) trouble: Option<Trouble>,
 }
 
+impl Delivery {
+    pub(crate) const NEWEST: u64 = 0;
+    pub(crate) const BEFORE_NEWEST: u64 = 4;
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// The object's next version.
     Put(usize),
     /// In buckets without versions; no event tells of it.
     Delete(usize),
-    /// At once, each to a handler of its own.
-    Deliver(Vec<Delivery>),
+    /// At once, each to a handler of its own; all but the first so much later.
+    Deliver(Vec<Delivery>, Duration),
 }
 
 /// What goes wrong how often.
@@ -352,6 +359,13 @@ fn steps(random: &mut Random, objects: &[Object], temper: Temper, may_vanish: bo
         if random.chance(25) && temper == Temper::Mixed {
             continue;
         }
+        // Two versions of which nothing has been delivered yet.
+        let next = puts.iter().rposition(|other| *other == object);
+        if let Some(next) = next.filter(|_| temper == Temper::Mixed && random.chance(45)) {
+            steps.push(Step::Put(puts.remove(next)));
+            steps.push(overtaking(random, object));
+            continue;
+        }
         let at_once = if temper == Temper::Kills || random.chance(55) { 2 } else { 1 };
         // Mostly the object that was just put, now and then one of the others.
         let deliveries = (0..at_once).map(|number| {
@@ -360,9 +374,19 @@ fn steps(random: &mut Random, objects: &[Object], temper: Temper, may_vanish: bo
             let trouble = if is_killed { Some(kill(random)) } else { trouble(random, temper) };
             Delivery { object, choice: random.next(), trouble }
         });
-        steps.push(Step::Deliver(deliveries.collect()));
+        let deliveries = deliveries.collect();
+        let later = if random.chance(30) { Duration::from_millis(random.scaled(7)) } else { Duration::ZERO };
+        steps.push(Step::Deliver(deliveries, later));
     }
     steps
+}
+
+/// The newest version comes while the one before it is at work, slowly.
+fn overtaking(random: &mut Random, object: usize) -> Step {
+    let slow = Trouble::SlowLink(Duration::from_millis(8 + random.below(24)));
+    let older = Delivery { object, choice: Delivery::BEFORE_NEWEST, trouble: Some(slow) };
+    let newer = Delivery { object, choice: Delivery::NEWEST, trouble: None };
+    Step::Deliver(vec![older, newer], Duration::from_millis(random.below(500)))
 }
 
 fn kill(random: &mut Random) -> Trouble {
@@ -377,7 +401,10 @@ fn trouble(random: &mut Random, temper: Temper) -> Option<Trouble> {
     let direction = random.pick(&[Direction::ToServer, Direction::ToServer, Direction::ToClient]);
     let bytes = random.scaled(if direction == Direction::ToServer { 21 } else { 12 });
     let body_bytes = random.scaled(20);
-    if temper == Temper::Kills || random.chance(40) {
+    if random.chance(15) {
+        return Some(Trouble::SlowLink(Duration::from_millis(random.scaled(5))));
+    }
+    if temper == Temper::Kills || random.chance(35) {
         return None;
     }
     Some(match random.below(100) {

@@ -83,6 +83,8 @@ pub(crate) struct Play<'a> {
     owed: Vec<(usize, usize)>,
     pub(crate) journal: Vec<String>,
     pub(crate) counts: Counts,
+    /// After the first of several deliveries at once the others wait so long.
+    later: Duration,
     /// The handler that is next.
     pub(crate) turn: usize,
     /// Until deliveries settle.
@@ -117,6 +119,7 @@ impl<'a> Play<'a> {
             owed,
             journal,
             counts,
+            later: Duration::ZERO,
             turn: 0,
             pace: None,
         }
@@ -199,7 +202,11 @@ impl<'a> Play<'a> {
         let delivered: Vec<Delivered> = thread::scope(|scope| {
             let all = deliveries.iter().enumerate().map(|(number, (object, version, trouble))| {
                 let slot = (first + number) % HANDLERS;
-                scope.spawn(move || this.invoke(slot, *object, *version, *trouble))
+                let later = if number > 0 { this.later } else { Duration::ZERO };
+                scope.spawn(move || {
+                    thread::sleep(later);
+                    this.invoke(slot, *object, *version, *trouble)
+                })
             });
             let all: Vec<_> = all.collect();
             all.into_iter()
@@ -430,6 +437,9 @@ fn run(handler: &Handler, payload: &[u8], deadline_ms: u64, trouble: Option<&Tro
     if let Some((direction, bytes)) = cut {
         handler.proxy.cut(direction, bytes);
     }
+    if let Some(Trouble::SlowLink(delay)) = trouble {
+        handler.proxy.delay(*delay);
+    }
     let is_for_good = matches!(trouble, Some(Trouble::CutForGood { .. }));
     let started = Instant::now();
     let must_die = || match trouble {
@@ -464,9 +474,11 @@ pub(crate) fn play(place: &Place, history: &History) -> Result<Counts, String> {
         match step {
             Step::Put(object) => play.put(*object),
             Step::Delete(object) => play.delete(*object),
-            Step::Deliver(deliveries) => {
+            Step::Deliver(deliveries, later) => {
                 let chosen: Vec<_> = deliveries.iter().filter_map(|one| choose(&play, one)).collect();
+                play.later = *later;
                 play.deliver(&chosen);
+                play.later = Duration::ZERO;
                 if history.temper == Temper::Kills {
                     play.redeliver();
                 }
@@ -496,13 +508,14 @@ pub(crate) fn play(place: &Place, history: &History) -> Result<Counts, String> {
     ))
 }
 
-/// Which version a delivery is of: the newest mostly, now and then the oldest or any.
+/// Which version a delivery is of: the newest mostly, the one before it, now and then the oldest or any.
 fn choose<'d>(play: &Play<'_>, delivery: &'d Delivery) -> Option<(usize, usize, Option<&'d Trouble>)> {
     let count = play.put_count(delivery.object);
     let any = usize::try_from(delivery.choice / 8).unwrap_or(0) % count.max(1);
     let version = match delivery.choice % 8 {
-        0..5 => count.checked_sub(1)?,
-        5 => 0,
+        Delivery::NEWEST..Delivery::BEFORE_NEWEST => count.checked_sub(1)?,
+        Delivery::BEFORE_NEWEST..6 => count.saturating_sub(2),
+        6 => 0,
         _ => any,
     };
     (count > 0).then_some((delivery.object, version, delivery.trouble.as_ref()))
