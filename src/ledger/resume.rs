@@ -11,6 +11,7 @@ use crate::table::TableName;
 
 /// What is said of a line whose load ended without a word.
 const BROKEN_OFF: &str = "it broke off; another attempt went on from here";
+const OVERTAKEN: &str = "it broke off, and a newer version came before another attempt";
 
 /// Everything before it is durable: rows in the table, bad rows in their reject object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +100,8 @@ impl Ledger {
         let status: String = row.get("status");
         let is_own = row.get::<_, Option<&str>>("load_id") == Some(owner);
         if status == Status::Running.name() && !is_own {
-            self.close(session, request, &name, row.get("attempt")).await?;
+            let end = (Status::Continued, BROKEN_OFF);
+            self.close(session, request, &name, row.get("attempt"), end).await?;
         }
         // What failed for its content is loaded from the beginning, if anybody asks for it again.
         let is_open = status == Status::Running.name()
@@ -122,13 +124,38 @@ impl Ledger {
         })
     }
 
-    /// The line of a load that was killed does not say `running` for ever.
+    /// Loads of this version that were killed and that nobody will go on with, since a newer one is there: their lines do not
+    /// say `running` for ever.
+    pub async fn close_overtaken(
+        &self,
+        session: &mut Session,
+        request: &Request,
+        table: &str,
+        owner: &str,
+    ) -> Result<()> {
+        let Some(version) = request.version.identity() else { return Ok(()) };
+        let name = table.to_owned();
+        let sql = format!(
+            "SELECT attempt FROM {} WHERE bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4 \
+             AND status = 'running' AND load_id <> $5",
+            self.ledger.quoted()
+        );
+        let mut values: Vec<Parameter<'_>> = place(request, &version, &name).into_iter().collect();
+        values.push((&owner, Type::TEXT));
+        for row in session.query(&sql, &values, "look for loads that broke off").await? {
+            let end = (Status::Superseded, OVERTAKEN);
+            self.close(session, request, &name, row.get("attempt"), end).await?;
+        }
+        Ok(())
+    }
+
     async fn close(
         &self,
         session: &mut Session,
         request: &Request,
         table: &String,
         attempt: i32,
+        (status, reason): (Status, &str),
     ) -> Result<()> {
         let version = request.version.identity().unwrap_or("");
         let sql = format!(
@@ -137,13 +164,9 @@ impl Ledger {
              DO UPDATE SET status = excluded.status, reason = excluded.reason WHERE held.status = 'running'",
             self.ledger.quoted()
         );
-        let status = Status::Continued.name();
+        let status = status.name();
         let mut values: Vec<Parameter<'_>> = place(request, &version, table).into_iter().collect();
-        values.extend([
-            (&attempt as _, Type::INT4),
-            (&status as _, Type::TEXT),
-            (&BROKEN_OFF as _, Type::TEXT),
-        ]);
+        values.extend([(&attempt as _, Type::INT4), (&status as _, Type::TEXT), (&reason as _, Type::TEXT)]);
         session.query(&sql, &values, "close the line of a load that broke off").await.map(drop)
     }
 }

@@ -70,6 +70,12 @@ impl HistoryLine<'_> {
         if let Some((table, lease)) = &self.trace.whole {
             ledger.release(session, &super::stage::whole(), table, lease).await?;
         }
+        if line.report.status == Status::Superseded
+            && let Some(table) = line.report.table.as_deref()
+        {
+            let request = Request { version: line.version.clone(), ..self.request.clone() };
+            ledger.close_overtaken(session, &request, table, line.load_id).await?;
+        }
         ledger.record(session, line).await
     }
 }

@@ -166,6 +166,8 @@ fn a_newer_version_ends_what_is_left_of_the_older() {
     slow_down(&world, "a.csv", 6 * 1024);
     let first = report(handler.invoke(&serde_json::to_vec(&older.event()).expect("JSON"), SHORT_MS));
     assert_eq!(first["status"], "continued", "{first}");
+    // As if it had been killed instead, after a checkpoint.
+    world.database.run("UPDATE holoload_ledger SET status = 'running'");
     world.s3.clear_faults();
     let newer = world.put("a.csv", orders(1..=10, "newer"));
     assert_eq!(deliver(&handler, &newer.event())["status"], "loaded");
@@ -176,6 +178,7 @@ fn a_newer_version_ends_what_is_left_of_the_older() {
         assert_eq!(deliver(&handler, event)["status"], "superseded");
         assert_eq!(world.rows(), rows);
     }
+    assert_eq!(world.database.count("holoload_ledger WHERE status = 'running'"), 0);
     // An older version is kept out as soon as a part of a newer one is there.
     let partial = world.put("a.csv", orders(1..=ROWS, "partial"));
     slow_down(&world, "a.csv", 6 * 1024);
