@@ -359,11 +359,16 @@ fn steps(random: &mut Random, objects: &[Object], temper: Temper, may_vanish: bo
         if random.chance(25) && temper == Temper::Mixed {
             continue;
         }
-        // Two versions of which nothing has been delivered yet.
         let next = puts.iter().rposition(|other| *other == object);
         if let Some(next) = next.filter(|_| temper == Temper::Mixed && random.chance(45)) {
-            steps.push(Step::Put(puts.remove(next)));
-            steps.push(overtaking(random, object));
+            let next = puts.remove(next);
+            if random.chance(60) {
+                // Two versions of which nothing has been delivered yet.
+                steps.push(Step::Put(next));
+                steps.push(overtaking(random, object));
+            } else {
+                steps.push(overwriting(random, object));
+            }
             continue;
         }
         let at_once = if temper == Temper::Kills || random.chance(55) { 2 } else { 1 };
@@ -381,12 +386,22 @@ fn steps(random: &mut Random, objects: &[Object], temper: Temper, may_vanish: bo
     steps
 }
 
+/// The next version is put while the newest is read.
+fn overwriting(random: &mut Random, object: usize) -> Step {
+    let overwrite = Trouble::Overwrite { bytes: random.scaled(7), is_cut: random.chance(60) };
+    let delivery = Delivery { object, choice: Delivery::NEWEST, trouble: Some(overwrite) };
+    Step::Deliver(vec![delivery], Duration::ZERO)
+}
+
 /// The newest version comes while the one before it is at work, slowly.
 fn overtaking(random: &mut Random, object: usize) -> Step {
-    let slow = Trouble::SlowLink(Duration::from_millis(8 + random.below(24)));
+    let delay_ms = 12 + random.below(24);
+    let slow = Trouble::SlowLink(Duration::from_millis(delay_ms));
     let older = Delivery { object, choice: Delivery::BEFORE_NEWEST, trouble: Some(slow) };
     let newer = Delivery { object, choice: Delivery::NEWEST, trouble: None };
-    Step::Deliver(vec![older, newer], Duration::from_millis(random.below(500)))
+    // Claims take three or four exchanges, rows come after them.
+    let later_ms = delay_ms * 5 + random.below(delay_ms * 9);
+    Step::Deliver(vec![older, newer], Duration::from_millis(later_ms))
 }
 
 fn kill(random: &mut Random) -> Trouble {
