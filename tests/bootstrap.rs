@@ -8,6 +8,8 @@ mod chain;
 mod continued;
 #[path = "bootstrap/deadline.rs"]
 mod deadline;
+#[path = "bootstrap/doors.rs"]
+mod doors;
 #[path = "bootstrap/history.rs"]
 mod history;
 #[path = "bootstrap/http.rs"]
@@ -20,6 +22,8 @@ mod queue;
 mod reprocess;
 #[path = "bootstrap/resumed.rs"]
 mod resumed;
+#[path = "bootstrap/samples.rs"]
+mod samples;
 #[path = "bootstrap/start.rs"]
 mod start;
 mod support;

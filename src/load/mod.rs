@@ -244,6 +244,10 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     work.report.table = Some(route.table.to_string());
     let request = &pinned(context, request).await?;
     work.trace.version.clone_from(&request.version);
+    if is_marker(request) {
+        work.report.end(Status::Ignored, "a folder marker (key ends in `/`, size 0)");
+        return Ok(());
+    }
 
     connect(context, work, request.dry_run).await?;
     let plan = plan(context, route).await?;
@@ -290,6 +294,11 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
             Err(error)
         }
     }
+}
+
+/// Notifications say so themselves; of what stands under a prefix, or in a manifest, only S3 knows the size.
+fn is_marker(request: &Request) -> bool {
+    request.object.is_s3() && request.object.key.ends_with('/') && request.version.size == Some(0)
 }
 
 /// A dry run leaves nothing behind, and so creates no ledger.

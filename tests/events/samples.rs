@@ -2,13 +2,13 @@
 
 use super::{Door, Event, Said, Value, assert_says, objects, parse};
 
-fn sample(name: &str) -> Value {
+pub(super) fn sample(name: &str) -> Value {
     let path = format!("{}/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-const BOOK_ORDER: Said = Said {
+pub(super) const BOOK_ORDER: Said = Said {
     bucket: "bob-embulk-demo",
     key: "original-data/book_order.csv",
     version_id: None,
@@ -33,9 +33,17 @@ fn every_sample_is_understood() {
         let stem = name.strip_suffix(".json").unwrap_or_else(|| panic!("{name} is no payload"));
         assert!(parse(&sample(stem)).is_ok(), "{name}");
     }
-    // Each is compared in a test of its own below.
+    // Each is compared in a test of its own, here or beside.
     let compared = [
+        "batch-operations-1.0.json",
+        "batch-operations-2.0.json",
         "continuation.json",
+        "dead-letter.json",
+        "eventbridge-delete.json",
+        "eventbridge-in-sqs.json",
+        "eventbridge.json",
+        "failure-record-in-sqs.json",
+        "failure-record.json",
         "manual-version.json",
         "manual.json",
         "reprocess.json",
@@ -45,7 +53,13 @@ fn every_sample_is_understood() {
         "s3-minio.json",
         "s3-test-event.json",
         "s3.json",
+        "schedule.json",
+        "sns-in-sqs.json",
+        "sns.json",
         "sqs.json",
+        "step-functions-batch.json",
+        "step-functions-inventory.json",
+        "step-functions-item.json",
     ];
     assert_eq!(names, compared);
 }
