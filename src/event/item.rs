@@ -6,14 +6,13 @@
 use percent_encoding::percent_decode;
 use serde_json::Value;
 
-use super::{Batch, Ignored, MARKER, flag, is_marker};
+use super::{Batch, Ignored, MARKER, flag, is_marker, manual, unrecognised};
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, Request};
 
 /// One entry, or a batch of them.
 pub(super) fn is_item(payload: &Value) -> bool {
-    is_entry(payload)
-        || payload.get("Items").and_then(Value::as_array).is_some_and(|items| items.iter().all(is_entry))
+    is_entry(payload) || payload.get("Items").is_some_and(Value::is_array)
 }
 
 fn is_entry(value: &Value) -> bool {
@@ -28,17 +27,18 @@ pub(super) fn content(payload: &Value) -> Result<Batch> {
         entry(payload, None, &mut batch)?;
         return Ok(batch);
     };
+    if items.is_empty() {
+        return Err(unrecognised("`Items` is empty"));
+    }
     let shared = payload.get("BatchInput");
-    let mut batch = Batch::default();
-    for item in items {
-        if let Err(error) = entry(item, shared, &mut batch) {
-            batch.unreadable.push(error);
+    Batch::of_parts(items.iter().map(|item| match item.get("s3").and_then(Value::as_str) {
+        Some(address) => manual(item, address).map(|(_, batch)| batch),
+        None if is_entry(item) => {
+            let mut batch = Batch::default();
+            entry(item, shared, &mut batch).map(|()| batch)
         }
-    }
-    if batch.unreadable.len() == items.len() && !items.is_empty() {
-        return Err(batch.unreadable.remove(0));
-    }
-    Ok(batch)
+        None => Err(unrecognised("an item names no object")),
+    }))
 }
 
 fn entry(item: &Value, shared: Option<&Value>, batch: &mut Batch) -> Result<()> {

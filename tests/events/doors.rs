@@ -263,9 +263,13 @@ fn map_items_by_hand() {
     }
     let error = parse(&json!({"Key": "k.csv", "Etag": "\"e\"", "Size": 3})).expect_err("no bucket");
     assert!(error.hint().is_some_and(|hint| hint.contains("ItemSelector")), "{error:?}");
-    let mixed = json!({"Items": [{"Bucket": "b", "Key": "k.csv"}, {"Key": "l.csv"}]});
+    let mixed = json!({"Items": [{"Bucket": "b", "Key": "k.csv"}, {"Key": "l.csv"}, {"s3": "s3://b/m.csv"}, {"x": 1}, 5]});
     let Ok(Event::Objects { batch, .. }) = parse(&mixed) else { panic!("objects") };
-    assert_eq!((batch.requests.len(), batch.unreadable.len()), (1, 1));
+    assert_eq!((batch.requests.len(), batch.unreadable.len()), (2, 3));
+    for empty in [json!({"Items": []}), json!({"Items": [5]}), json!({"Items": [{"x": 1}], "BatchInput": {}})]
+    {
+        assert!(parse(&empty).is_err(), "{empty}");
+    }
 }
 
 #[test]
