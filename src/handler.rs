@@ -7,17 +7,18 @@ use serde_json::Value;
 use crate::aws::Aws;
 use crate::context::Context;
 use crate::error::{Class, Error};
-use crate::event::{self, Batch, Door, Event, Ignored, Message, Selection};
+use crate::event::{self, Batch, Door, Event, Ignored, Message};
 use crate::handover::{Next, hand_on};
 use crate::load::{Invocation, load};
 use crate::object::Request;
 use crate::report::{self, ErrorReport, Report, Status};
-use crate::reprocess::reprocess;
+
+mod sweep;
+
+use sweep::{queued, sweep, sweep_of_message};
 
 /// An error answer is cut to this size; Lambda keeps more, but log lines and failure records do not.
 const ERROR_BYTES_MAX: usize = 32 * 1024;
-/// Objects that one invocation loads of a prefix; as many reports fit into an answer of 6 MB many times over.
-const REPROCESS_MAX: usize = 100;
 /// The first pause of a message that is to be tried again.
 const RETRY_DELAY_S: u32 = 5;
 /// And the longest.
@@ -73,6 +74,9 @@ pub fn refusal(error: &Error) -> Answer {
 }
 
 async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &Invocation<'_>) -> Answer {
+    if let Some(answer) = queued(context, door, batch, invocation).await {
+        return answer;
+    }
     // A caller who waits for the answer goes on by itself.
     let next = match door {
         Door::S3 | Door::Continuation => invocation.function_arn.map(Next::Function),
@@ -126,33 +130,6 @@ fn ignored(records: &[Ignored]) -> Vec<(String, String)> {
         tracing::info!(key = record.key, reason = record.reason, "record ignored");
     }
     records.iter().map(|record| (record.key.clone(), record.reason.clone())).collect()
-}
-
-/// Loads what is to be loaded under a prefix, as much of it as there is time for.
-async fn sweep(context: &mut Context, selection: &Selection, invocation: &Invocation<'_>) -> Answer {
-    let mut reports = Vec::new();
-    let load_max = selection.limit.unwrap_or(REPROCESS_MAX).min(REPROCESS_MAX);
-    let mut keep = |report: Report| {
-        log(Door::Manual, &report);
-        reports.push(report);
-    };
-    let swept = reprocess(context, selection, load_max, invocation, &mut keep).boxed().await;
-    let outcome = match swept {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "reprocess failed");
-            return refusal(&error);
-        }
-    };
-    let mut body = report::answer(&reports, &outcome.ignored);
-    body["reprocess"] = outcome.json(selection.dry_run);
-    match outcome.classes.iter().copied().min_by_key(|class| class.answer_rank()) {
-        None => Answer::Done { body, classes: Vec::new() },
-        Some(class) => {
-            let message = error_message(class, &Batch::default(), &reports, &[]);
-            Answer::Failed { class, message, classes: outcome.classes }
-        }
-    }
 }
 
 async fn load_all(
@@ -279,7 +256,11 @@ async fn load_message(context: &mut Context, message: &Message, invocation: &Inv
     ignored(&passed_over);
     let next = message.queue_arn.as_deref().map(Next::Queue);
     let reports = load_all(context, Door::Sqs, &requests, next, invocation).await;
-    reports.iter().filter_map(Report::class).chain(unreadable(batch)).collect()
+    let mut classes: Vec<Class> = reports.iter().filter_map(Report::class).chain(unreadable(batch)).collect();
+    for selection in &batch.sweeps {
+        classes.extend(sweep_of_message(context, selection, message.queue_arn.as_deref(), invocation).await);
+    }
+    classes
 }
 
 /// Without this a message would come back after the queue's whole visibility timeout, 90 minutes. What may be put

@@ -14,15 +14,21 @@ mod history;
 mod http;
 #[path = "bootstrap/logs.rs"]
 mod logs;
+#[path = "bootstrap/metrics.rs"]
+mod metrics;
 #[path = "bootstrap/queue.rs"]
 mod queue;
 #[path = "bootstrap/reprocess.rs"]
 mod reprocess;
 #[path = "bootstrap/resumed.rs"]
 mod resumed;
+#[path = "bootstrap/sqs.rs"]
+mod sqs;
 #[path = "bootstrap/start.rs"]
 mod start;
 mod support;
+#[path = "bootstrap/sweep.rs"]
+mod sweep;
 #[path = "bootstrap/warm.rs"]
 mod warm;
 #[path = "bootstrap/world.rs"]

@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("database", &["error", "table", "settings"]),
     ("sink", &["error", "table", "row", "plan", "database", "decode", "settings"]),
     ("report", &["error", "object"]),
+    ("metrics", &["error", "object", "report"]),
     ("ledger", &["error", "object", "database", "table", "report"]),
     ("reject", &["error", "object", "row", "aws", "decode", "report"]),
     ("context", &["error", "settings", "plan", "aws", "database", "ledger", "reject", "object", "sink"]),
@@ -35,7 +36,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("handover", &["error", "aws", "object", "event", "load", "report"]),
     ("reprocess", &["error", "aws", "object", "event", "plan", "ledger", "load", "report", "context"]),
     ("handler", &["error", "aws", "object", "event", "load", "report", "context", "handover", "reprocess"]),
-    ("lambda", &["error", "aws", "context", "handler", "load", "plan", "reject", "settings"]),
+    (
+        "lambda",
+        &["error", "aws", "context", "handler", "load", "metrics", "plan", "reject", "report", "settings"],
+    ),
     (
         "cli",
         &[
@@ -75,7 +79,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without clock, runtime and network: what they answer depends on what they are given alone.
-const PURE: &[&str] = &["error", "event", "decode", "table", "row", "settings", "plan", "report"];
+const PURE: &[&str] = &["error", "event", "decode", "table", "row", "settings", "plan", "report", "metrics"];
 const IMPURE_WORDS: &[&str] = &["tokio::", "Instant::now", "SystemTime::now", "Timestamp::now", "std::net"];
 
 struct Source {

@@ -16,7 +16,7 @@ mod reprocess;
 mod s3;
 
 pub use handed_on::continuation;
-pub use reprocess::{Selection, moment_ms};
+pub use reprocess::{Selection, WITHIN_HOURS_MAX, manual_message, moment_ms};
 
 /// How deep envelopes may stand inside each other (S3 in SNS in SQS is 3).
 const NESTING_MAX: usize = 4;
@@ -66,6 +66,8 @@ pub struct Batch {
     pub ignored: Vec<Ignored>,
     /// Records that name no object; the others are loaded all the same.
     pub unreadable: Vec<Error>,
+    /// Objects that are still to be found.
+    pub sweeps: Vec<Selection>,
 }
 
 /// One SQS message.
@@ -95,7 +97,7 @@ pub enum Event {
     },
     /// Messages that are answered one by one.
     Messages(Vec<Message>),
-    /// Whatever stands under a prefix.
+    /// Whatever stands under a prefix, or failed.
     Reprocess(Selection),
 }
 
@@ -107,11 +109,12 @@ pub fn parse(payload: &Value) -> Result<Event> {
     if first_record(payload).is_some_and(|record| record.get("eventSource") == Some(&"aws:sqs".into())) {
         return messages(payload).map(Event::Messages);
     }
-    if reprocess::is_selection(payload) {
-        return reprocess::selection(payload);
+    let (door, mut batch) = objects(payload, 1)?;
+    // An envelope holds one request to sweep, and nothing beside it.
+    match batch.sweeps.pop() {
+        Some(selection) => Ok(Event::Reprocess(selection)),
+        None => Ok(Event::Objects { door, batch }),
     }
-    let (door, batch) = objects(payload, 1)?;
-    Ok(Event::Objects { door, batch })
 }
 
 fn first_record(payload: &Value) -> Option<&Value> {
@@ -149,7 +152,7 @@ fn objects(payload: &Value, depth: usize) -> Result<(Door, Batch)> {
     if let Some(request) = payload.get("reprocess") {
         // `force` beside it instead of inside would do nothing, in silence.
         known_members(payload, &["reprocess"])?;
-        return reprocess::objects(request);
+        return reprocess::request(request);
     }
     Err(unrecognised("the payload has none of the members that name a door"))
 }
@@ -188,11 +191,12 @@ fn message(record: &Value) -> Result<Message> {
 }
 
 fn manual(payload: &Value, address: &str) -> Result<(Door, Batch)> {
-    known_members(payload, &["s3", "version_id", "force", "dry_run"])?;
+    known_members(payload, &["s3", "version_id", "force", "dry_run", "if_exists"])?;
     let mut request = Request::manual(ObjectRef::parse_s3(address)?);
     request.version.version_id = text(payload, "version_id")?;
     request.force = flag(payload, "force")?;
     request.dry_run = flag(payload, "dry_run")?;
+    request.may_be_gone = flag(payload, "if_exists")?;
     Ok((Door::Manual, Batch { requests: vec![request], ..Batch::default() }))
 }
 

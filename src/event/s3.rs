@@ -69,6 +69,7 @@ fn one(record: &Value, batch: &mut Batch) -> Result<()> {
         sequencer,
         event_time_ms,
         is_manual: false,
+        may_be_gone: false,
         is_removal: false,
         force: false,
         dry_run: false,
