@@ -74,7 +74,7 @@ pub fn refusal(error: &Error) -> Answer {
 }
 
 async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &Invocation<'_>) -> Answer {
-    if let Some(answer) = queued(context, door, batch, invocation).await {
+    if let Some(answer) = queued(context, batch, invocation).await {
         return answer;
     }
     // A caller who waits for the answer goes on by itself.

@@ -223,6 +223,13 @@ mod tests {
         }
     }
 
+    /// What `docs/configuration.md` says they cost.
+    #[test]
+    fn there_are_as_many_as_are_paid_for() {
+        assert_eq!(METRICS.iter().filter(|(_, _, of_function)| *of_function).count(), 8);
+        assert_eq!(METRICS.len() - 1, 19, "all but the certificate's, by table");
+    }
+
     #[test]
     fn values_are_the_report_s() {
         let mut said = report(Status::Loaded);

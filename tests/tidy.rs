@@ -185,6 +185,16 @@ fn every_variable_is_documented() {
     }
 }
 
+#[test]
+fn every_metric_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/configuration.md")).expect("docs/configuration.md");
+    for (name, _, of_function) in holoload::metrics::METRICS {
+        let said = if of_function { format!("`{name}`*") } else { format!("`{name}`") };
+        assert!(page.contains(&said), "docs/configuration.md does not have {said}");
+    }
+}
+
 /// The tests that a page names as `binary::file::test`.
 fn named_tests(page: &str) -> impl Iterator<Item = &str> {
     page.split('`')

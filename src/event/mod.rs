@@ -68,6 +68,8 @@ pub struct Batch {
     pub unreadable: Vec<Error>,
     /// Objects that are still to be found.
     pub sweeps: Vec<Selection>,
+    /// Nobody waits for the reports: many of them may be handed to the queue.
+    pub may_be_queued: bool,
 }
 
 /// One SQS message.

@@ -251,7 +251,7 @@ fn objects(request: &Value) -> Result<(Door, Batch)> {
         one.dry_run = flag(request, "dry_run")?;
         requests.push(one);
     }
-    Ok((Door::Manual, Batch { requests, ..Batch::default() }))
+    Ok((Door::Manual, Batch { requests, may_be_queued: true, ..Batch::default() }))
 }
 
 #[cfg(test)]

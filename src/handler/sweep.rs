@@ -49,12 +49,11 @@ pub(super) async fn sweep_of_message(
 /// Objects that were named one by one, where they are too many to be loaded here.
 pub(super) async fn queued(
     context: &mut Context,
-    door: Door,
     batch: &Batch,
     invocation: &Invocation<'_>,
 ) -> Option<Answer> {
-    let queue =
-        context.queue.clone().filter(|_| door == Door::Manual && batch.requests.len() > INLINE_MAX)?;
+    let is_much = batch.may_be_queued && batch.requests.len() > INLINE_MAX;
+    let queue = context.queue.clone().filter(|_| is_much)?;
     let first = batch.requests.first()?;
     if first.dry_run {
         return None;

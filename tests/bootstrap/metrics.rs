@@ -14,7 +14,7 @@ fn documents(handler: &RuntimeApi) -> Vec<Value> {
     lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// What the CloudWatch specification asks of a document; answers its directives as `dimensions: metrics`.
+/// What the `CloudWatch` specification asks of a document; answers its directives as `dimensions: metrics`.
 #[track_caller]
 fn directives(document: &Value) -> Vec<(Vec<String>, Vec<String>)> {
     let texts = |list: &Value| -> Vec<String> {
