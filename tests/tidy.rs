@@ -185,6 +185,28 @@ fn every_variable_is_documented() {
     }
 }
 
+/// What a statement that logs says, data left out: it must be the same each time, so that it can be searched for.
+fn is_constant(statement: &str) -> bool {
+    statement.split('"').skip(1).step_by(2).all(|text| !text.contains('{'))
+}
+
+#[test]
+fn what_is_logged_has_constant_messages() {
+    let mut count = 0;
+    for source in sources() {
+        let levels = ["error", "warn", "info", "debug", "trace", "$level"];
+        for begin in levels.map(|level| format!("tracing::{level}!(")) {
+            for after in source.text.split(&begin).skip(1) {
+                let statement = after.split(");").next().unwrap_or_default();
+                count += 1;
+                assert!(is_constant(statement), "{}: {statement}", source.path.display());
+            }
+        }
+    }
+    assert!(count > 10, "{count} statements");
+    assert!(!is_constant("key, \"{key} is loaded\"") && is_constant("key = name, \"loaded\""));
+}
+
 #[test]
 fn every_metric_is_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_sqs::config::{Builder, Region};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures_util::future::try_join_all;
 
@@ -27,7 +28,10 @@ impl Aws {
     pub async fn send_messages(&self, queue_arn: &str, bodies: &[String]) -> Result<()> {
         let url = queue_url(queue_arn, self.sqs_endpoint().as_deref())
             .ok_or_else(|| Error::config(action()).with_hint("HOLOLOAD_QUEUE must be the queue's ARN"))?;
-        let client = aws_sdk_sqs::Client::new(&self.config);
+        // Whoever sends may be at home in another region than the queue.
+        let region = queue_arn.split(':').nth(3).map(|region| Region::new(region.to_owned()));
+        let config = Builder::from(&self.config).region(region).build();
+        let client = aws_sdk_sqs::Client::from_conf(config);
         let batches = bodies.chunks(BATCH_MESSAGES_MAX).map(|batch| send(&client, &url, batch));
         try_join_all(batches).await.map(drop)
     }
@@ -35,6 +39,14 @@ impl Aws {
 
 fn action() -> String {
     "put messages into the queue".to_owned()
+}
+
+fn explained(error: Error) -> Error {
+    let is_unknown = |code: &str| code.ends_with("NonExistentQueue") || code.ends_with("QueueDoesNotExist");
+    if error.code().is_some_and(is_unknown) {
+        return error.with_hint("there is no such queue: check the ARN, its region and its account");
+    }
+    where_denied(error, "allow sqs:SendMessage on the queue in the role that sends")
 }
 
 /// One batch. The client tries a call again that failed as a whole; of one that succeeded in part the rest is sent again here.
@@ -48,15 +60,14 @@ async fn send(client: &aws_sdk_sqs::Client, url: &str, bodies: &[String]) -> Res
         let entries = open.iter().map(|at| entry(*at)).collect::<std::result::Result<Vec<_>, _>>();
         let entries = entries.map_err(|source| Error::bug(action()).with_source(source))?;
         let sent = client.send_message_batch().queue_url(url).set_entries(Some(entries)).send().await;
-        let sent = sent.map_err(|error| {
-            where_denied(
-                refused(action(), error),
-                "allow sqs:SendMessage on the queue in the role that sends",
-            )
-        })?;
+        let sent = sent.map_err(|error| explained(refused(action(), error)))?;
         if let Some(fault) = sent.failed().iter().find(|failed| failed.sender_fault()) {
             let error = Error::config(format!("{}: it never takes one of them", action()));
-            return Err(error.with_code(fault.code().to_owned()).with_hint("the code says why"));
+            let cause = format!("SQS answered {}", fault.code());
+            return Err(error
+                .with_code(fault.code().to_owned())
+                .with_source(cause)
+                .with_hint("the code says why"));
         }
         let taken = |at: &usize| sent.successful().iter().any(|one| one.id().parse() == Ok(*at));
         open.retain(|at| !taken(at));

@@ -10,7 +10,7 @@ use crate::chain::message;
 use crate::sqs::{ARN, Sqs};
 use crate::support::runtime_api::RuntimeApi;
 use crate::support::s3::{Fault, On};
-use crate::world::{AMPLE_MS, World, failure, orders};
+use crate::world::{AMPLE_MS, Failure, World, failure, orders};
 
 /// Too many for one page of a listing, and for one lookup in the ledger.
 const MANY: u32 = 2_500;
@@ -163,6 +163,9 @@ fn what_the_queue_does_not_take_at_first_is_sent_again() {
     let sizes: Vec<usize> = sizes.map(|(_, input)| input["Entries"].as_array().map_or(0, Vec::len)).collect();
     assert!(sizes.iter().filter(|size| **size == 3).count() == 20, "only those are sent again: {sizes:?}");
 
+    let unknown = elsewhere(&world, &sqs, &request);
+    assert_eq!(unknown.error_type, "Config");
+    assert!(unknown.line.contains("there is no such queue"), "{unknown:?}");
     // One that is never taken ends the sweep, which says where to go on.
     for (fault, class) in
         [((false, "InternalError"), "Transient"), ((true, "InvalidMessageContents"), "Config")]
@@ -185,6 +188,14 @@ fn what_the_queue_does_not_take_at_first_is_sent_again() {
         let sent: BTreeSet<&str> = addresses(&first).into_iter().chain(addresses(&second)).collect();
         assert_eq!(sent.into_iter().collect::<Vec<_>>(), expected, "none is missing");
     }
+}
+
+/// The same with a queue that is not there.
+fn elsewhere(world: &World, sqs: &Sqs, request: &Value) -> Failure {
+    let other = ARN.replace("loads", "no-such-queue");
+    let handler =
+        world.handler_with(&[("HOLOLOAD_QUEUE", &other), ("AWS_ENDPOINT_URL_SQS", &sqs.endpoint())]);
+    failure(handler.invoke_json(&json!({"reprocess": request})))
 }
 
 #[test]
