@@ -16,6 +16,8 @@ mod history;
 mod http;
 #[path = "bootstrap/logs.rs"]
 mod logs;
+#[path = "bootstrap/metrics.rs"]
+mod metrics;
 #[path = "bootstrap/queue.rs"]
 mod queue;
 #[path = "bootstrap/reprocess.rs"]
@@ -24,9 +26,13 @@ mod reprocess;
 mod resumed;
 #[path = "bootstrap/samples.rs"]
 mod samples;
+#[path = "bootstrap/sqs.rs"]
+mod sqs;
 #[path = "bootstrap/start.rs"]
 mod start;
 mod support;
+#[path = "bootstrap/sweep.rs"]
+mod sweep;
 #[path = "bootstrap/warm.rs"]
 mod warm;
 #[path = "bootstrap/world.rs"]

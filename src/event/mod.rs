@@ -22,7 +22,7 @@ mod sns;
 pub use handed_on::continuation;
 pub use job::{Job, Task};
 pub use queue::Message;
-pub use reprocess::{Selection, moment_ms};
+pub use reprocess::{Selection, WITHIN_HOURS_MAX, manual_message, moment_ms};
 
 /// How deep envelopes may stand inside each other: S3 in SNS in SQS is 3, and a failure record of that 4.
 const NESTING_MAX: usize = 4;
@@ -92,6 +92,10 @@ pub struct Batch {
     pub ignored: Vec<Ignored>,
     /// Records that name no object; the others are loaded all the same.
     pub unreadable: Vec<Error>,
+    /// Objects that are still to be found.
+    pub sweeps: Vec<Selection>,
+    /// Nobody waits for the reports: many of them may be handed to the queue.
+    pub may_be_queued: bool,
 }
 
 impl Batch {
@@ -105,6 +109,8 @@ impl Batch {
         self.requests.extend(other.requests);
         self.ignored.extend(other.ignored);
         self.unreadable.extend(other.unreadable);
+        self.sweeps.extend(other.sweeps);
+        self.may_be_queued |= other.may_be_queued;
     }
 
     /// Whatever the parts hold.
@@ -140,7 +146,7 @@ pub enum Event {
     Messages(Vec<Message>),
     /// Tasks of S3 Batch Operations, answered one by one.
     Job(Job),
-    /// Whatever stands under a prefix.
+    /// Whatever stands under a prefix, or failed.
     Reprocess(Selection),
 }
 
@@ -162,10 +168,16 @@ pub fn parse(payload: &Value) -> Result<Event> {
     if depth == 1 && records(payload).first().is_some_and(queue::is_record) {
         return queue::messages(records(payload), depth).map(Event::Messages);
     }
-    if reprocess::is_selection(payload) {
-        return reprocess::selection(payload);
+    let (door, mut batch) = objects(payload, depth)?;
+    let is_alone = batch.requests.is_empty() && batch.ignored.is_empty() && batch.sweeps.len() == 1;
+    if let Some(selection) = batch.sweeps.pop_if(|_| is_alone) {
+        return Ok(Event::Reprocess(selection));
     }
-    let (door, batch) = objects(payload, depth)?;
+    // It takes an invocation, and an answer, of its own.
+    batch.unreadable.extend(batch.sweeps.drain(..).map(|_| {
+        Error::input("read the event: a request to sweep stands beside other records")
+            .with_hint("send {\"reprocess\": …} by itself")
+    }));
     Ok(Event::Objects { door: if depth > 1 { Door::FailureRecord } else { door }, batch })
 }
 
@@ -280,7 +292,7 @@ fn by_hand(payload: &Value) -> Result<(Door, Batch)> {
     if let Some(request) = payload.get("reprocess") {
         // `force` beside it instead of inside would do nothing, in silence.
         known_members(payload, &["reprocess"])?;
-        return reprocess::objects(request);
+        return reprocess::request(request);
     }
     if item::is_item(payload) {
         return Ok((Door::Manual, item::content(payload)?));
@@ -306,11 +318,12 @@ fn instant_ms(text: &str) -> Option<i64> {
 }
 
 fn manual(payload: &Value, address: &str) -> Result<(Door, Batch)> {
-    known_members(payload, &["s3", "version_id", "force", "dry_run"])?;
+    known_members(payload, &["s3", "version_id", "force", "dry_run", "if_exists"])?;
     let mut request = Request::manual(ObjectRef::parse_s3(address)?);
     request.version.version_id = text(payload, "version_id")?;
     request.force = flag(payload, "force")?;
     request.dry_run = flag(payload, "dry_run")?;
+    request.may_be_gone = flag(payload, "if_exists")?;
     Ok((Door::Manual, Batch { requests: vec![request], ..Batch::default() }))
 }
 

@@ -59,6 +59,7 @@ pub(super) fn record(record: &Value) -> Result<Batch> {
         sequencer,
         event_time_ms,
         is_manual: false,
+        may_be_gone: false,
         is_removal: false,
         force: false,
         dry_run: false,

@@ -6,20 +6,20 @@ use serde_json::Value;
 use crate::aws::Aws;
 use crate::context::Context;
 use crate::error::{Class, Error};
-use crate::event::{self, Batch, Door, Event, Ignored, Selection};
+use crate::event::{self, Batch, Door, Event, Ignored};
 use crate::handover::{Next, hand_on};
 use crate::load::{Invocation, load};
 use crate::object::Request;
 use crate::report::{self, ErrorReport, Report, Status};
-use crate::reprocess::reprocess;
 
 mod job;
 mod queue;
+mod sweep;
+
+use sweep::{queued, sweep};
 
 /// An error answer is cut to this size; Lambda keeps more, but log lines and failure records do not.
 const ERROR_BYTES_MAX: usize = 32 * 1024;
-/// Objects that one invocation loads of a prefix; as many reports fit into an answer of 6 MB many times over.
-const REPROCESS_MAX: usize = 100;
 
 /// What the door is told.
 #[derive(Debug)]
@@ -72,6 +72,9 @@ pub fn refusal(error: &Error) -> Answer {
 }
 
 async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &Invocation<'_>) -> Answer {
+    if let Some(answer) = queued(context, batch, invocation).await {
+        return answer;
+    }
     // A caller who waits for the answer goes on by itself.
     let next = invocation.function_arn.filter(|_| door.is_asynchronous()).map(Next::Function);
     let (requests, ignored) = sorted(context, batch);
@@ -129,33 +132,6 @@ pub async fn refuse(aws: &Aws, payload: &Value, error: &Error, invocation: &Invo
         Ok(Event::Messages(messages)) => queue::refused(aws, &messages, error, invocation).await,
         Ok(Event::Job(job)) => job::refused(&job, error),
         _ => refusal(error),
-    }
-}
-
-/// Loads what is to be loaded under a prefix, as much of it as there is time for.
-async fn sweep(context: &mut Context, selection: &Selection, invocation: &Invocation<'_>) -> Answer {
-    let mut reports = Vec::new();
-    let load_max = selection.limit.unwrap_or(REPROCESS_MAX).min(REPROCESS_MAX);
-    let mut keep = |report: Report| {
-        log(Door::Manual, &report);
-        reports.push(report);
-    };
-    let swept = reprocess(context, selection, load_max, invocation, &mut keep).boxed().await;
-    let outcome = match swept {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "reprocess failed");
-            return refusal(&error);
-        }
-    };
-    let mut body = report::answer(&reports, &outcome.ignored);
-    body["reprocess"] = outcome.json(selection.dry_run);
-    match outcome.classes.iter().copied().min_by_key(|class| class.answer_rank()) {
-        None => Answer::Done { body, classes: Vec::new() },
-        Some(class) => {
-            let message = error_message(class, &Batch::default(), &reports, &[]);
-            Answer::Failed { class, message, classes: outcome.classes }
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 
+use super::sweep::sweep_of_message;
 use super::{Answer, load_all, passed_over, refusal, sorted, unreadable};
 use crate::aws::Aws;
 use crate::context::Context;
@@ -78,7 +79,11 @@ async fn load_message(context: &mut Context, message: &Message, invocation: &Inv
     passed_over(&ignored);
     let next = message.queue_arn.as_deref().map(Next::Queue);
     let reports = load_all(context, Door::Sqs, &requests, next, invocation).await;
-    reports.iter().filter_map(Report::class).chain(unreadable(batch)).collect()
+    let mut classes: Vec<Class> = reports.iter().filter_map(Report::class).chain(unreadable(batch)).collect();
+    for selection in &batch.sweeps {
+        classes.extend(sweep_of_message(context, selection, message.queue_arn.as_deref(), invocation).await);
+    }
+    classes
 }
 
 /// Without this a message would come back after the queue's whole visibility timeout, 90 minutes. What may be put

@@ -15,6 +15,7 @@ use crate::report::Status;
 use crate::table::TableName;
 
 mod ddl;
+mod failed;
 mod history;
 mod known;
 mod lease;
@@ -23,6 +24,7 @@ mod record;
 mod resume;
 
 pub use ddl::{grants, statements};
+pub use failed::{Failure, Window, failures};
 pub use history::{Entry, Filter, history};
 pub use known::{KNOWN_KEYS_MAX, Known, known};
 pub use lease::{LEASED_STATEMENT_MS, Lease};
