@@ -17,8 +17,10 @@ use serde_json::Value;
 
 use crate::error::{Class, Error, Result, causes};
 
+mod inspect;
 mod list;
 
+pub use inspect::{BucketAnswer, Identity, QueueFacts};
 pub use list::{Listed, Page};
 
 /// A TCP and TLS connect to S3 takes milliseconds; this waits out a lost packet or two.

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use crate::aws::Aws;
 use crate::context::Context;
+use crate::doctor;
 use crate::error::{Class, Error};
 use crate::event::{self, Batch, Door, Event, Ignored, Message, Selection};
 use crate::handover::{Next, hand_on};
 use crate::load::{Invocation, load};
-use crate::object::Request;
+use crate::object::{ObjectRef, Request};
 use crate::report::{self, ErrorReport, Report, Status};
 use crate::reprocess::reprocess;
 
@@ -50,6 +51,10 @@ pub async fn handle(context: &mut Context, payload: &Value, invocation: &Invocat
         Ok(Event::Objects { door, batch }) => objects(context, door, &batch, invocation).await,
         Ok(Event::Reprocess(selection)) => sweep(context, &selection, invocation).await,
         Ok(Event::Messages(messages)) => answer_messages(context, &messages, invocation).await,
+        Ok(Event::Doctor(object)) => match &context.aws {
+            Some(aws) => doctor_answer(aws, object, invocation).await,
+            None => refusal(&Error::bug("call the doctor without a client")),
+        },
         Err(error) => {
             tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "event not understood");
             refusal(&error)
@@ -258,12 +263,25 @@ fn listed(failed: &[&Message], classes: Vec<Class>) -> Answer {
 
 /// The answer where nothing can be loaded at all; messages come back soon, not after the queue's whole timeout.
 pub async fn refuse(aws: &Aws, payload: &Value, error: &Error, invocation: &Invocation<'_>) -> Answer {
-    let Ok(Event::Messages(messages)) = event::parse(payload) else { return refusal(error) };
+    let messages = match event::parse(payload) {
+        Ok(Event::Messages(messages)) => messages,
+        Ok(Event::Doctor(object)) => return doctor_answer(aws, object, invocation).await,
+        _ => return refusal(error),
+    };
     for message in &messages {
         delay(Some(aws), message, error.class(), invocation).await;
     }
     tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "messages not handled");
     listed(&messages.iter().collect::<Vec<_>>(), vec![error.class()])
+}
+
+/// What was found is the answer, whatever was found: who asks wants to read it.
+async fn doctor_answer(aws: &Aws, object: Option<ObjectRef>, invocation: &Invocation<'_>) -> Answer {
+    let subject = doctor::Subject::new(aws, object).with_deadline(invocation.deadline);
+    let examination = doctor::examine(&subject).boxed().await;
+    let body = examination.json();
+    tracing::info!(verdict = examination.verdict().name(), doctor = %body["doctor"], "doctor finished");
+    Answer::Done { body, classes: examination.classes() }
 }
 
 /// Loads what a message holds; the classes of what failed.

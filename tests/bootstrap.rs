@@ -8,6 +8,8 @@ mod chain;
 mod continued;
 #[path = "bootstrap/deadline.rs"]
 mod deadline;
+#[path = "bootstrap/doctor.rs"]
+mod doctor;
 #[path = "bootstrap/history.rs"]
 mod history;
 #[path = "bootstrap/http.rs"]

@@ -34,7 +34,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("handover", &["error", "aws", "object", "event", "load", "report"]),
     ("reprocess", &["error", "aws", "object", "event", "plan", "ledger", "load", "report", "context"]),
-    ("handler", &["error", "aws", "object", "event", "load", "report", "context", "handover", "reprocess"]),
+    (
+        "doctor",
+        &[
+            "error", "aws", "object", "settings", "plan", "database", "table", "sink", "ledger", "reject",
+            "context",
+        ],
+    ),
+    (
+        "handler",
+        &["error", "aws", "object", "event", "load", "report", "context", "doctor", "handover", "reprocess"],
+    ),
     ("lambda", &["error", "aws", "context", "handler", "load", "plan", "reject", "settings"]),
     (
         "cli",
@@ -43,6 +53,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "aws",
             "context",
             "database",
+            "doctor",
             "event",
             "handler",
             "ledger",

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::error::{Error, Result, nearest};
 use crate::object::{ObjectRef, Request};
 
+mod doctor;
 mod handed_on;
 mod reprocess;
 mod s3;
@@ -97,6 +98,8 @@ pub enum Event {
     Messages(Vec<Message>),
     /// Whatever stands under a prefix.
     Reprocess(Selection),
+    /// Is everything as a load needs it, perhaps one of this object?
+    Doctor(Option<ObjectRef>),
 }
 
 /// Decides the door and reads what it carries.
@@ -109,6 +112,9 @@ pub fn parse(payload: &Value) -> Result<Event> {
     }
     if reprocess::is_selection(payload) {
         return reprocess::selection(payload);
+    }
+    if let Some(asked) = payload.get("doctor") {
+        return doctor::request(payload, asked);
     }
     let (door, batch) = objects(payload, 1)?;
     Ok(Event::Objects { door, batch })

@@ -16,6 +16,7 @@ use crate::table::TableName;
 
 mod ddl;
 mod history;
+mod inspect;
 mod known;
 mod lease;
 mod prune;
@@ -24,6 +25,7 @@ mod resume;
 
 pub use ddl::{grants, statements};
 pub use history::{Entry, Filter, history};
+pub use inspect::{TableState, inspect};
 pub use known::{KNOWN_KEYS_MAX, Known, known};
 pub use lease::{LEASED_STATEMENT_MS, Lease};
 pub use prune::prune;
