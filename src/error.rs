@@ -71,6 +71,7 @@ pub const RETRY_MAX_DEFAULT: u32 = 3;
 pub const RETRY_PAUSE_DEFAULT_MS: u64 = 200;
 
 /// What may help when the same thing is tried again.
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself")]
 #[derive(Clone, Copy, Default)]
 struct Advice {
     retries: Option<(u32, u64)>,

@@ -176,7 +176,10 @@ pub(super) async fn queue(subject: &Subject<'_>, account: &Account, time: &Time)
 /// Where AWS has the queue of this ARN.
 fn url(arn: &str) -> String {
     match arn.split(':').collect::<Vec<_>>().as_slice() {
-        [_, _, _, region, account, name] => format!("https://sqs.{region}.amazonaws.com/{account}/{name}"),
+        [_, _, _, region, account, name] => {
+            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            format!("https://sqs.{region}.{suffix}/{account}/{name}")
+        }
         _ => "QUEUE_URL".to_owned(),
     }
 }

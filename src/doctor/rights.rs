@@ -2,7 +2,7 @@
 
 use crate::database::{Parameter, Session, Type};
 use crate::error::{Error, Result};
-use crate::plan::Route;
+use crate::plan::{Operation, Route};
 use crate::settings::{PartitionRule, WriteMode};
 use crate::table::{TableName, quote};
 
@@ -69,7 +69,7 @@ pub(super) struct Need {
 impl Rights {
     /// What loads by this route need on its table.
     pub(super) fn for_route(&self, route: &Route, is_hologres: bool) -> Need {
-        let deletes = route.snapshot.is_some() || route.operation.as_ref().is_some_and(|op| op.deletes());
+        let deletes = route.snapshot.is_some() || route.operation.as_ref().is_some_and(Operation::deletes);
         let updates = !matches!(route.mode, WriteMode::Insert | WriteMode::Ignore);
         let needed = [true, true, updates, deletes];
         let mut need = self.of_table(&route.table, needed);

@@ -74,8 +74,8 @@ impl Said {
         if let Some(object) = object {
             return object.is_s3().then(|| object.bucket.clone());
         }
-        let routes = self.settings.iter().flat_map(|settings| &settings.routes);
-        routes.filter_map(|route| bucket_of(&route.object)).next()
+        let mut routes = self.settings.iter().flat_map(|settings| &settings.routes);
+        routes.find_map(|route| bucket_of(&route.object))
     }
 
     /// Whether anything that was said needs AWS.

@@ -1,5 +1,7 @@
 //! S3: the bucket and the way to it, the object and its key, the place for rejects.
 
+use futures_util::FutureExt;
+
 use super::cloud::{Account, reworded};
 use super::said::Said;
 use super::{Check, Subject, Time};
@@ -189,7 +191,7 @@ async fn rejects(subject: &Subject<'_>, said: &Said, account: &Account, time: &T
         return Check::because(NAME, "identity");
     }
     let written: Result<String> =
-        time.within("write to the rejects address", UNREACHED, place.probe(subject.aws)).await;
+        time.within("write to the rejects address", UNREACHED, place.probe(subject.aws).boxed()).await;
     match written.map_err(|error| reworded(error, UNREACHED)) {
         Ok(address) => Check::ok(NAME, format!("wrote `{address}` (empty)")),
         Err(error) => Check::failed(NAME, &error),

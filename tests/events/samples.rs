@@ -36,6 +36,7 @@ fn every_sample_is_understood() {
     // Each is compared in a test of its own below.
     let compared = [
         "continuation.json",
+        "doctor.json",
         "manual-version.json",
         "manual.json",
         "reprocess.json",
@@ -65,6 +66,17 @@ fn continuation() {
         let error = parse(&broken).expect_err("no continuation");
         assert!(error.hint().is_some_and(|hint| hint.contains("goes on where it was left")), "{error}");
     }
+}
+
+#[test]
+fn doctor() {
+    let wanted = holoload::object::ObjectRef::parse_s3("s3://bob-embulk-demo/original-data/book_order.csv");
+    let asked = |payload: &Value| match parse(payload) {
+        Ok(Event::Doctor(object)) => object,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(asked(&sample("doctor")), wanted.ok());
+    assert_eq!(asked(&serde_json::json!({"doctor": true})), None);
 }
 
 #[test]

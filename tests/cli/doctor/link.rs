@@ -1,6 +1,6 @@
 //! Broken on the way to the database.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 
 use crate::harness::Run;
 use crate::support::certs::{Authority, Leaf};
@@ -38,9 +38,9 @@ fn a_host_without_an_address() {
 fn a_port_that_is_closed() {
     let clinic = Clinic::new("no_port");
     // Bound and not listening: refused, and nobody else gets it meanwhile.
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
-    drop(listener);
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+    let port = socket.local_addr().expect("an address").port();
     found(clinic.doctor().env("HOLOLOAD_HOST", "127.0.0.1").env("HOLOLOAD_PORT", port.to_string()), 4)
         .only_fails("tcp", "connect to 127.0.0.1:", "check HOLOLOAD_PORT…the security group…NAT gateway")
         .has("dns", "ok", "127.0.0.1", "")
