@@ -123,8 +123,11 @@ impl Rights {
     }
 
     /// How the same is granted where Hologres's simple permission models are switched on: there GRANT is refused.
-    pub(super) fn simply(&self, schema: &str, group: &str) -> String {
+    pub(super) fn simply(&self, schema: &str, need: &Need) -> String {
         let (database, user) = (&self.database, &self.user);
+        // Writers create and own nothing.
+        let is_owner = need.words.iter().any(|word| !WORDS.contains(word));
+        let group = if is_owner { "developer" } else { "writer" };
         format!(
             "under Hologres's simple permission models: CALL spm_grant('{database}_{group}', '{user}'), or CALL \
              slpm_grant('{database}.{schema}.{group}', '{user}')"

@@ -154,7 +154,7 @@ async fn privileges(route: &Route, session: &mut Session, time: &Time) -> Check 
         format!("{}: `{}` lacks what it needs of {}", route.table, rights.user, need.words.join(", "));
     let mut hint = format!("run as the table's owner: {}", need.missing.join("; "));
     if is_hologres {
-        hint = format!("{hint}; {}", rights.simply(&route.table.schema, "writer"));
+        hint = format!("{hint}; {}", rights.simply(&route.table.schema, &need));
     }
     Check::fail(NAME, Class::Access, found, hint)
 }
@@ -204,7 +204,12 @@ async fn to_be_created(ledger: &Ledger, session: &mut Session) -> Result<Check> 
         Some((false, user)) => {
             let found = format!("it is not there, and `{user}` may not create tables in schema `{schema}`");
             let grants = ledger::grants(ledger, &[], &user).join("; ");
-            let hint = format!("run as the schema's owner: {statements}; {grants}");
+            let mut hint = format!("run as the schema's owner: {statements}; {grants}");
+            if session.dialect().is_hologres() {
+                hint.push_str(
+                    "; under Hologres's simple permission models a member of the `developer` group creates them",
+                );
+            }
             Check::fail(NAME, Class::Config, found, hint)
         }
         None => {

@@ -143,7 +143,7 @@ fn requests_that_mean_nothing_are_refused() {
     let handler = handler(&world, &account, &[]);
     for (event, line) in [
         (json!({"doctor": false}), "`doctor` must be true or an object"),
-        (json!({"doctor": {"s4": "s3://b/k"}}), "did you mean `s3`?"),
+        (json!({"doctor": {"s4": "s3://b/k"}}), "`s4` is not known here; hint: known are s3"),
         (json!({"doctor": {"s3": "b/k"}}), "read the object address `b/k`"),
         (json!({"doctor": true, "force": true}), "`force` is not known here"),
     ] {

@@ -81,7 +81,24 @@ fn rights_that_are_missing() {
 fn rights_that_are_missing_on_hologres() {
     let (clinic, _standin) = Clinic::hologres("no_rights_holo", Options::default());
     let user = clinic.user();
-    clinic.db.query(&format!("GRANT SELECT ON t TO {}", user.0));
+    clinic.db.query(&format!(
+        "GRANT SELECT ON t TO {0}; CREATE SCHEMA loads; GRANT USAGE ON SCHEMA loads TO {0}",
+        user.0
+    ));
+    let config = "routes: [{object: '**', table: t, write: {partitions: create}}]";
+    let creating = of_user(&clinic, &user).without("HOLOLOAD_TABLE").env("HOLOLOAD_CONFIG", config);
+    found(creating, 3).has(
+        "privileges",
+        "fail",
+        "CREATE in the schema, ownership",
+        "ALTER TABLE \"public\".\"t\" OWNER TO…_developer'",
+    );
+    found(of_user(&clinic, &user).env("HOLOLOAD_LEDGER", "loads.my_ledger"), 3).has(
+        "ledger",
+        "fail",
+        "may not create tables in schema `loads`",
+        "set_table_property('\"loads\".\"my_fence\"', 'orientation', 'row')…the `developer` group",
+    );
     found(of_user(&clinic, &user), 3).has(
         "privileges",
         "fail",

@@ -84,7 +84,7 @@ fn a_set_up_that_works_is_ok_on_postgresql() {
         ("write_path", "public.t: unnest, atomic: an object's rows appear together"),
         ("privileges", "public.t: `app` has SELECT, INSERT, UPDATE"),
         ("ledger", "public.holoload_ledger and public.holoload_fence are created by the first load"),
-        ("clock", "within 60 s of AWS"),
+        ("clock", "within 60 s of S3, the database"),
     ] {
         let status = if name == "environment" { "warn" } else { "ok" };
         found.has(name, status, text, "");
