@@ -17,9 +17,11 @@ use serde_json::Value;
 
 use crate::error::{Class, Error, Result, causes};
 
+mod inspect;
 mod list;
 mod queue;
 
+pub use inspect::{BucketAnswer, Identity, QueueFacts};
 pub use list::{Listed, Page};
 pub use queue::GROUP_MESSAGES_MAX;
 

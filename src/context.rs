@@ -255,7 +255,11 @@ async fn read_secret(aws: &Aws, id: &str, server: &mut Server) -> Result<()> {
     Ok(())
 }
 
-fn server(target: &Target) -> Result<Server> {
+/// Whom to talk to; a password that is kept elsewhere is not in it yet.
+///
+/// # Errors
+/// `Config` for a CA that cannot be read.
+pub fn server(target: &Target) -> Result<Server> {
     let password = match &target.password {
         PasswordSource::Given(password) => Some(password.clone()),
         PasswordSource::SecretsManager(_) | PasswordSource::None => None,

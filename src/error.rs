@@ -71,12 +71,14 @@ pub const RETRY_MAX_DEFAULT: u32 = 3;
 pub const RETRY_PAUSE_DEFAULT_MS: u64 = 200;
 
 /// What may help when the same thing is tried again.
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself")]
 #[derive(Clone, Copy, Default)]
 struct Advice {
     retries: Option<(u32, u64)>,
     wants_smaller_batch: bool,
     is_stale_table: bool,
     is_refused_login: bool,
+    is_refused_address: bool,
 }
 
 /// A classed error with its whole chain of causes and a hint.
@@ -191,6 +193,13 @@ impl Error {
         self
     }
 
+    /// The address that we come from was refused, before anybody looked at user and password.
+    #[must_use]
+    pub fn with_refused_address(mut self) -> Self {
+        self.0.advice.is_refused_address = true;
+        self
+    }
+
     /// Wraps this error in what was being attempted; class, code, hint and what may help stay.
     #[must_use]
     pub fn context(self, action: impl Into<String>) -> Self {
@@ -241,6 +250,11 @@ impl Error {
     /// Whether user and password were refused.
     pub fn is_refused_login(&self) -> bool {
         self.0.advice.is_refused_login
+    }
+
+    /// Whether the address that we come from was refused.
+    pub fn is_refused_address(&self) -> bool {
+        self.0.advice.is_refused_address
     }
 
     /// The outermost fragment alone, without its causes.
@@ -339,9 +353,15 @@ mod tests {
         assert_eq!((plain.retry_max(), plain.retry_pause_ms()), (RETRY_MAX_DEFAULT, RETRY_PAUSE_DEFAULT_MS));
         assert_eq!(Error::config("no host").retry_max(), 0);
         let error = Error::transient("write").with_retries(1, 50).with_smaller_batch().with_stale_table();
-        let error = error.with_refused_login().context("load").reclassed(Class::Config).context("again");
+        let error = error
+            .with_refused_login()
+            .with_refused_address()
+            .context("load")
+            .reclassed(Class::Config)
+            .context("again");
         assert_eq!((error.retry_max(), error.retry_pause_ms()), (1, 50));
         assert!(error.wants_smaller_batch() && error.is_stale_table() && error.is_refused_login());
+        assert!(error.is_refused_address() && !plain.is_refused_address());
         assert!(!plain.wants_smaller_batch() && !plain.is_stale_table() && !plain.is_refused_login());
     }
 

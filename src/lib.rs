@@ -6,6 +6,7 @@ pub mod aws;
 pub mod context;
 pub mod database;
 pub mod decode;
+pub mod doctor;
 pub mod error;
 pub mod event;
 pub mod handler;

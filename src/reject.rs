@@ -56,6 +56,33 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Writes an empty reject object, always the same one, which no route loads: nothing less tells whether rejects
+    /// can be kept. In a directory it is taken away again. Answers its address.
+    ///
+    /// # Errors
+    /// What would keep rejects from being written.
+    pub async fn probe(&self, aws: &Aws) -> Result<String> {
+        let name = format!("{PROBE}{DATA_SUFFIX}");
+        match self {
+            Self::S3 { bucket, prefix } => {
+                let key = format!("{prefix}{name}");
+                aws.put(bucket, &key, Vec::new(), "text/csv").await?;
+                Ok(format!("s3://{bucket}/{key}"))
+            }
+            Self::Directory(directory) => {
+                let path = directory.join(name);
+                write_file(&path, b"").await?;
+                // What stays behind is an empty file.
+                drop(tokio::fs::remove_file(&path).await);
+                Ok(path.display().to_string())
+            }
+        }
+    }
+}
+
+/// What the doctor writes.
+const PROBE: &str = "holoload-doctor";
 const DATA_SUFFIX: &str = ".rejects.csv";
 const ERRORS_SUFFIX: &str = ".errors.jsonl";
 

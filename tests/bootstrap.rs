@@ -8,6 +8,8 @@ mod chain;
 mod continued;
 #[path = "bootstrap/deadline.rs"]
 mod deadline;
+#[path = "bootstrap/doctor.rs"]
+mod doctor;
 #[path = "bootstrap/doors.rs"]
 mod doors;
 #[path = "bootstrap/history.rs"]

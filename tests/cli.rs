@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "load/harness.rs"]
 mod harness;
 #[path = "bootstrap/http.rs"]

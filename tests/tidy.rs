@@ -35,7 +35,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("handover", &["error", "aws", "object", "event", "load", "report"]),
     ("reprocess", &["error", "aws", "object", "event", "plan", "ledger", "load", "report", "context"]),
-    ("handler", &["error", "aws", "object", "event", "load", "report", "context", "handover", "reprocess"]),
+    (
+        "doctor",
+        &[
+            "error", "aws", "object", "settings", "plan", "database", "table", "sink", "ledger", "reject",
+            "context",
+        ],
+    ),
+    (
+        "handler",
+        &["error", "aws", "object", "event", "load", "report", "context", "doctor", "handover", "reprocess"],
+    ),
     (
         "lambda",
         &["error", "aws", "context", "handler", "load", "metrics", "plan", "reject", "report", "settings"],
@@ -47,6 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "aws",
             "context",
             "database",
+            "doctor",
             "event",
             "handler",
             "ledger",

@@ -16,6 +16,7 @@ use crate::aws::Aws;
 use crate::context::{self, Context};
 use crate::database::Dialect;
 use crate::error::{Class, Error, Result};
+use crate::event::{self, Event};
 use crate::handler::{Answer, handle};
 use crate::ledger::{self, Ledger};
 use crate::load::{Invocation, load};
@@ -25,6 +26,7 @@ use crate::report::{self, ErrorReport, Report};
 use crate::settings::{Environment, ParseSettings, RouteSettings, Settings, WriteMode, WriteSettings};
 use crate::table::{TableName, quote};
 
+mod doctor;
 mod history;
 mod progress;
 mod reprocess;
@@ -53,6 +55,8 @@ enum Command {
     Load(LoadArguments),
     /// Show what was loaded, newest first
     History(history::HistoryArguments),
+    /// Look whether everything is as a load needs it, and say what to change
+    Doctor(doctor::DoctorArguments),
     /// Load what is missing under a prefix, or failed
     Reprocess(reprocess::ReprocessArguments),
     /// Compare an object with its table, write nothing
@@ -145,6 +149,7 @@ async fn command(arguments: &Arguments) -> Result<Vec<Class>> {
     match &arguments.command {
         Command::Load(load) => run_load(arguments, load).await,
         Command::History(said) => history::run(arguments, said).await,
+        Command::Doctor(said) => doctor::run(arguments, said).await,
         Command::Reprocess(said) => reprocess::run(arguments, said).await,
         Command::Verify(said) => verify::run(arguments, said).await,
         Command::Invoke { event } => run_invoke(arguments, event).await,
@@ -173,14 +178,19 @@ async fn settings(arguments: &Arguments, aws: &Aws) -> Result<Settings> {
 }
 
 async fn settings_with(arguments: &Arguments, table: Option<&str>, aws: &Aws) -> Result<Settings> {
-    let mut environment = Environment::of_process();
+    let mut environment = environment(arguments);
     if let Some(table) = table {
         environment.set("HOLOLOAD_TABLE", table);
     }
+    context::settings(&environment, Some(aws)).await
+}
+
+fn environment(arguments: &Arguments) -> Environment {
+    let mut environment = Environment::of_process();
     if let Some(config) = &arguments.config {
         environment.set("HOLOLOAD_CONFIG", config);
     }
-    context::settings(&environment, Some(aws)).await
+    environment
 }
 
 async fn run_load(arguments: &Arguments, load: &LoadArguments) -> Result<Vec<Class>> {
@@ -316,9 +326,13 @@ fn ledger_is_off() -> Error {
     Error::config("the ledger is off").with_hint("remove `ledger: off` (HOLOLOAD_LEDGER)")
 }
 
-async fn run_invoke(arguments: &Arguments, event: &std::path::Path) -> Result<Vec<Class>> {
-    let payload = read_event(event)?;
+async fn run_invoke(arguments: &Arguments, path: &std::path::Path) -> Result<Vec<Class>> {
+    let payload = read_event(path)?;
     let aws = Aws::from_environment().await;
+    // Settings that cannot work are what it is asked about.
+    if let Ok(Event::Doctor(object)) = event::parse(&payload) {
+        return doctor::answer(arguments, &aws, object).await;
+    }
     let settings = settings(arguments, &aws).await?;
     let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;
     let answer = handle(&mut context, &payload, &Invocation::default()).await;

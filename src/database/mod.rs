@@ -23,6 +23,7 @@ mod dialect;
 mod execute;
 mod login;
 mod lookup;
+mod peer;
 mod policy;
 mod statement;
 mod tls;
@@ -31,6 +32,7 @@ pub use acl::Acl;
 pub use copy::{COPY_CHUNK_BYTES, CopyIn};
 pub use dialect::{Dialect, Version};
 pub use lookup::WireRow;
+pub use peer::{Certificate, Peer, peer};
 pub use policy::{Failure, Kind as FailureKind};
 pub use statement::{ArrayType, Arrays, Counts, Fields, Tally};
 

@@ -11,6 +11,7 @@ use crate::error::{Error, Result, nearest};
 use crate::object::{ObjectRef, Request};
 
 mod bridge;
+mod doctor;
 mod handed_on;
 mod item;
 mod job;
@@ -148,6 +149,8 @@ pub enum Event {
     Job(Job),
     /// Whatever stands under a prefix, or failed.
     Reprocess(Selection),
+    /// Is everything as a load needs it, perhaps one of this object?
+    Doctor(Option<ObjectRef>),
 }
 
 /// Decides the door and reads what it carries.
@@ -167,6 +170,9 @@ pub fn parse(payload: &Value) -> Result<Event> {
     }
     if depth == 1 && records(payload).first().is_some_and(queue::is_record) {
         return queue::messages(records(payload), depth).map(Event::Messages);
+    }
+    if let Some(asked) = payload.get("doctor") {
+        return doctor::request(payload, asked);
     }
     let (door, mut batch) = objects(payload, depth)?;
     let is_alone = batch.requests.is_empty() && batch.ignored.is_empty() && batch.sweeps.len() == 1;

@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use crate::aws::Aws;
 use crate::context::Context;
+use crate::doctor;
 use crate::error::{Class, Error};
 use crate::event::{self, Batch, Door, Event, Ignored};
 use crate::handover::{Next, hand_on};
 use crate::load::{Invocation, load};
-use crate::object::Request;
+use crate::object::{ObjectRef, Request};
 use crate::report::{self, ErrorReport, Report, Status};
 
 mod job;
@@ -49,6 +50,10 @@ pub async fn handle(context: &mut Context, payload: &Value, invocation: &Invocat
         Ok(Event::Reprocess(selection)) => sweep(context, &selection, invocation).await,
         Ok(Event::Messages(messages)) => queue::messages(context, &messages, invocation).await,
         Ok(Event::Job(job)) => job::job(context, &job, invocation).await,
+        Ok(Event::Doctor(object)) => match &context.aws {
+            Some(aws) => doctor_answer(aws, object, invocation).await,
+            None => refusal(&Error::bug("call the doctor without a client")),
+        },
         Err(error) => {
             tracing::error!(error = %error, error_class = error.class().name(), hint = error.hint(), "event not understood");
             refusal(&error)
@@ -131,6 +136,7 @@ pub async fn refuse(aws: &Aws, payload: &Value, error: &Error, invocation: &Invo
     match event::parse(payload) {
         Ok(Event::Messages(messages)) => queue::refused(aws, &messages, error, invocation).await,
         Ok(Event::Job(job)) => job::refused(&job, error),
+        Ok(Event::Doctor(object)) => doctor_answer(aws, object, invocation).await,
         _ => refusal(error),
     }
 }
@@ -203,4 +209,13 @@ fn error_message(class: Class, batch: &Batch, reports: &[Report], ignored: &[(St
     let texts = bodies.iter().map(|body| format!("{line} {body}"));
     let mut fitting = texts.filter(|text| text.len() <= ERROR_BYTES_MAX);
     fitting.next().unwrap_or(line)
+}
+
+/// What was found is the answer, whatever was found: who asks wants to read it.
+async fn doctor_answer(aws: &Aws, object: Option<ObjectRef>, invocation: &Invocation<'_>) -> Answer {
+    let subject = doctor::Subject::new(aws, object).with_deadline(invocation.deadline);
+    let examination = doctor::examine(&subject).boxed().await;
+    let body = examination.json();
+    tracing::info!(verdict = examination.verdict().name(), doctor = %body["doctor"], "doctor finished");
+    Answer::Done { body, classes: examination.classes() }
 }

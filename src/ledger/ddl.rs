@@ -13,20 +13,32 @@ const LEDGER_COLUMNS: &str = "bucket text NOT NULL, object_key text NOT NULL, ve
      next_offset int8, next_record int8, resume text, \
      PRIMARY KEY (bucket, object_key, version, table_name, attempt)";
 
-/// Creates both tables, where they are missing.
-pub fn statements(ledger: &Ledger, dialect: Dialect) -> Vec<String> {
+fn fence_columns(dialect: Dialect) -> String {
     let collation = if dialect.is_hologres() { "" } else { " COLLATE \"C\"" };
     let default = if dialect.is_hologres() { "" } else { " DEFAULT true" };
-    let create_ledger = format!("CREATE TABLE IF NOT EXISTS {} ({LEDGER_COLUMNS})", ledger.ledger.quoted());
-    let create_fence = format!(
-        "CREATE TABLE IF NOT EXISTS {} (\
-         bucket text NOT NULL, object_key text NOT NULL, table_name text NOT NULL, \
+    format!(
+        "bucket text NOT NULL, object_key text NOT NULL, table_name text NOT NULL, \
          sequencer text{collation}, version_id text, etag text, last_modified_ms int8, \
          is_sequenced bool NOT NULL{default}, claim text{collation}, owner text, lease_until timestamptz, \
          claimed_at timestamptz, loaded_at timestamptz, \
-         PRIMARY KEY (bucket, object_key, table_name))",
-        ledger.fence.quoted()
-    );
+         PRIMARY KEY (bucket, object_key, table_name)"
+    )
+}
+
+/// Each table and its columns, as they are created.
+pub(super) fn definitions(ledger: &Ledger, dialect: Dialect) -> [(&TableName, Vec<String>); 2] {
+    let columns = |text: &str| {
+        let parts = text.split(", ").take_while(|part| !part.starts_with("PRIMARY KEY"));
+        parts.map(str::to_owned).collect()
+    };
+    [(&ledger.ledger, columns(LEDGER_COLUMNS)), (&ledger.fence, columns(&fence_columns(dialect)))]
+}
+
+/// Creates both tables, where they are missing.
+pub fn statements(ledger: &Ledger, dialect: Dialect) -> Vec<String> {
+    let create_ledger = format!("CREATE TABLE IF NOT EXISTS {} ({LEDGER_COLUMNS})", ledger.ledger.quoted());
+    let create_fence =
+        format!("CREATE TABLE IF NOT EXISTS {} ({})", ledger.fence.quoted(), fence_columns(dialect));
     if !dialect.is_hologres() {
         return vec![create_ledger, create_fence];
     }

@@ -176,6 +176,19 @@ impl Plan {
         if is_whole { self.layout(&columns, op_field).map(Some) } else { Ok(None) }
     }
 
+    /// The layout of a file that has every column a file may have.
+    ///
+    /// # Errors
+    /// `Config` for a table that no such file could be loaded into.
+    pub fn whole_layout(&self) -> Result<Layout> {
+        let columns: Vec<usize> = self.writable().collect();
+        let op_field = self.op_place().map(|place| match place {
+            OpPlace::Field(at) => (*at).min(columns.len()),
+            OpPlace::Column(_) => columns.len(),
+        });
+        self.layout(&columns, op_field)
+    }
+
     /// `fields` holds the column of each field but the one that marks deleted rows; after them stand, as if they were fields, the columns that the object
     /// itself fills. Key columns come first in what is made of it.
     fn layout(&self, fields: &[usize], op_field: Option<usize>) -> Result<Layout> {

@@ -250,6 +250,11 @@ impl Planner {
         }
     }
 
+    /// Every route, in the order in which they are asked.
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
     /// Whether there is no route at all.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
@@ -324,8 +329,13 @@ impl Route {
         })
     }
 
+    /// The glob over addresses, as it was written.
+    pub fn glob(&self) -> &str {
+        self.matcher.glob().glob()
+    }
+
     fn takes_everything(&self) -> bool {
-        self.matcher.glob().glob() == "**"
+        self.glob() == "**"
     }
 }
 

@@ -21,6 +21,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("HOLOLOAD_TIMEZONE", "target.timezone"),
     ("HOLOLOAD_LEDGER", "ledger"),
     ("HOLOLOAD_REJECTS", "rejects"),
+    ("HOLOLOAD_QUEUE", ""),
     ("HOLOLOAD_TABLE", "routes.table"),
     ("HOLOLOAD_WRITE_MODE", "routes.write.mode"),
     ("HOLOLOAD_BAD_ROWS_MAX", "routes.bad_rows.max"),

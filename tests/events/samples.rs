@@ -41,6 +41,7 @@ fn every_sample_is_understood() {
         "batch-operations-2.0.json",
         "continuation.json",
         "dead-letter.json",
+        "doctor.json",
         "eventbridge-delete.json",
         "eventbridge-in-sqs.json",
         "eventbridge.json",
@@ -86,6 +87,17 @@ fn continuation() {
         let error = parse(&broken).expect_err("no continuation");
         assert!(error.hint().is_some_and(|hint| hint.contains("goes on where it was left")), "{error}");
     }
+}
+
+#[test]
+fn doctor() {
+    let wanted = holoload::object::ObjectRef::parse_s3("s3://bob-embulk-demo/original-data/book_order.csv");
+    let asked = |payload: &Value| match parse(payload) {
+        Ok(Event::Doctor(object)) => object,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(asked(&sample("doctor")), wanted.ok());
+    assert_eq!(asked(&serde_json::json!({"doctor": true})), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test binary includes this module and uses a part of it")]
 #![allow(clippy::doc_markdown, reason = "PostgreSQL and ETag are words")]
 
+pub mod account;
 pub mod akv4;
 pub mod certs;
 pub mod postgres;

@@ -112,6 +112,7 @@ fn of_server(action: &str, refused: &DbError, is_connecting: bool) -> Failure {
         Kind::Timeout | Kind::Memory => error = error.with_smaller_batch(),
         Kind::StaleMeta => error = error.with_stale_table(),
         Kind::Authentication if is_connecting => error = error.with_refused_login(),
+        Kind::AllowList => error = error.with_refused_address(),
         _ => {}
     }
     let is_row_fault = matches!(rule.kind, Kind::Row | Kind::NoPartition);
@@ -170,6 +171,21 @@ fn condition(code: &str) -> &'static str {
     }
 }
 
+const NO_TLS_HINT: &str = "the server speaks no TLS: on Hologres switch SSL on (console: instance details > Network Information > SSL; it restarts the instance), on PostgreSQL set `ssl = on`. Only `HOLOLOAD_TLS=insecure-plaintext` goes without";
+const HANDSHAKE_HINT: &str =
+    "the TLS handshake failed: TLS 1.2 or newer and a certificate are needed at the other end";
+
+/// The server at `address` answered that it speaks no TLS.
+pub(super) fn no_tls(address: &str) -> Error {
+    Error::access(format!("connect to {address}: the server does not support TLS")).with_hint(NO_TLS_HINT)
+}
+
+/// Classes an error of a handshake alone.
+pub(super) fn handshake_failure(address: &str, source: native_tls::Error) -> Error {
+    let hint = certificate_hint(&causes(&source)).unwrap_or(HANDSHAKE_HINT);
+    Error::access(format!("connect to {address}: TLS handshake")).with_source(source).with_hint(hint)
+}
+
 /// Classes an error met while connecting to `address`.
 pub(super) fn connect_failure(address: &str, source: tokio_postgres::Error) -> Error {
     let action = format!("connect to {address}");
@@ -178,9 +194,7 @@ pub(super) fn connect_failure(address: &str, source: tokio_postgres::Error) -> E
     }
     let text = causes(&source);
     if text.contains("server does not support TLS") {
-        return Error::access(action)
-            .with_source(source)
-            .with_hint("the server speaks no TLS: on Hologres switch SSL on (console: instance details > Network Information > SSL; it restarts the instance), on PostgreSQL set `ssl = on`. Only `HOLOLOAD_TLS=insecure-plaintext` goes without");
+        return Error::access(action).with_source(source).with_hint(NO_TLS_HINT);
     }
     if text.contains("password missing") {
         return Error::config(action)
@@ -193,9 +207,7 @@ pub(super) fn connect_failure(address: &str, source: tokio_postgres::Error) -> E
     // A connection that is cut in the middle of the handshake says so without an I/O error.
     let was_cut = chain_has::<std::io::Error>(&source) || text.contains("unexpected EOF");
     if chain_has::<native_tls::Error>(&source) && !was_cut {
-        return Error::access(action).with_source(source).with_hint(
-            "the TLS handshake failed: TLS 1.2 or newer and a certificate are needed at the other end",
-        );
+        return Error::access(action).with_source(source).with_hint(HANDSHAKE_HINT);
     }
     let hint = if text.contains("resolve") || text.contains("lookup") || text.contains("not known") {
         "the host name does not resolve: check HOLOLOAD_HOST; from AWS only the public Hologres endpoint is reachable"
