@@ -77,8 +77,8 @@ validate: ## template.yaml through `sam validate --lint` and cfn-lint, and the b
 deploy-local: ## template.yaml deployed into MiniStack, and a put that loads rows
 	@$(PYTHON) scripts/sam.py deploy
 
-sam-local: ## `sam local invoke` against the local stack (needs a container engine)
-	@$(PYTHON) scripts/sam.py local
+sam-local: ## `sam local invoke` with files of events/, or with EVENT alone, against the local stack (needs a container engine)
+	@$(PYTHON) scripts/sam.py local $(if $(EVENT),--event '$(EVENT)')
 
 backfill: ## Load in AWS what is under PREFIX, or what an INVENTORY or a MANIFEST names: docs/backfill.md
 	@$(PYTHON) scripts/backfill.py start $(BACKFILL)

@@ -1,9 +1,9 @@
 """Executes statemachine/backfill.asl.json in the local stack: MiniStack reads the listing or the manifest and walks every state.
 
-The handler is the real one; where an answer depends on the clock (a load longer than its invocation, a killed one), a stand-in gives
-it, because what is tried here is the state machine. Three things differ from AWS, because MiniStack 1.5.33 does not know them: limits
-that come by path are written in as numbers, an inventory is read as the CSV file that it is inside, and results are not written to S3.
-So that it ends today, 20 calls are too many for one load, not 1,000.
+The handler is the real one; where an answer depends on the clock (a load longer than its invocation, a killed one), a stand-in
+gives it, because what is tried here is the state machine. Three things differ from AWS, because MiniStack 1.5.33 does not know
+them: limits that come by path are written in as numbers, an inventory is read as the CSV file that it is inside, and results are
+not written to S3. So that it ends today, 20 calls are too many for one load, not 1,000.
 
 `backfill.py local` starts this with the environment's Python.
 """

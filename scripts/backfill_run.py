@@ -1,4 +1,4 @@
-"""Starts a backfill of a deployed stack and shows how far it is until it ends. `make backfill` calls it; docs/backfill.md explains it.
+"""Starts a backfill of a deployed stack and shows how far it is until it ends: docs/backfill.md. `make backfill` calls it.
 
 What to load, one of these:
   --prefix P (with --bucket B)        what an S3 listing has
@@ -130,9 +130,8 @@ def watch(clients: Clients, execution: str, poll_s: float) -> int:
                 return tell_end(clients, described, run)
             time.sleep(poll_s)
     except KeyboardInterrupt:
-        note(
-            f"\nThe backfill goes on without this window. To stop it:\n  aws stepfunctions stop-execution --execution-arn {execution}"
-        )
+        note("\nThe backfill goes on without this window. To stop it:")
+        note(f"  aws stepfunctions stop-execution --execution-arn {execution}")
         return 130
 
 

@@ -1,8 +1,8 @@
 """Builds the Lambda package: package.py FOLDER [x86_64|arm64] [--zip]; `sam build` calls it through the Makefile.
 
-FOLDER gets `bootstrap`, with --zip also holoload-ARCHITECTURE.zip. Both architectures are built in the same way on every system: by
-cargo, with zig as the linker and C compiler, against a C library older than that of Amazon Linux 2023. What comes out is refused if
-Amazon Linux 2023 could not start it. Zig is installed into .tools/package. Standard library only.
+FOLDER gets `bootstrap`, with --zip also holoload-ARCHITECTURE.zip. Both architectures are built in the same way on every system:
+by cargo, with zig as the linker and C compiler, against a C library older than that of Amazon Linux 2023. What comes out is refused
+if Amazon Linux 2023 could not start it. Zig is installed into .tools/package. Standard library only.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def check(program: bytes, architecture: str) -> None:
     if (needed := elf.needed_glibc(program)) > GLIBC:
         symbols = ".".join(map(str, needed))
         raise ValueError(
-            f"bootstrap needs glibc {symbols}, and Lambda's provided.al2023 has {GLIBC[0]}.{GLIBC[1]}: build it with `make build`, "
-            "which links against that one"
+            f"bootstrap needs glibc {symbols}, and Lambda's provided.al2023 has {GLIBC[0]}.{GLIBC[1]}: "
+            "`make build` links it against an older one"
         )
     if len(program) > BYTES_MAX:
         raise ValueError(f"bootstrap has {len(program):,} bytes, and Lambda unpacks {BYTES_MAX:,} at most")

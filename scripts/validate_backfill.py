@@ -1,4 +1,4 @@
-"""Holds statemachine/backfill.asl.json to the grammar of the Amazon States Language: by cfn-lint, and by asl-validator where npm is.
+"""Holds statemachine/backfill.asl.json to the grammar of its language: by cfn-lint, and by asl-validator where there is npm.
 
 Each validator also has to refuse the definition with a mistake in it, so that one which no longer looks is noticed. Installs both
 into .tools. Standard library only.
