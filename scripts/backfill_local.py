@@ -14,6 +14,7 @@ import argparse
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -25,7 +26,7 @@ import state_machine
 from job import run_job
 from ministack import ACCOUNT, CREDENTIALS, REGION
 from postgres import Postgres
-from preparation import RUN, SCRIPTS
+from preparation import ROOT, RUN, SCRIPTS
 from sample import TABLE, as_csv, book_orders
 from service import Failure
 from stack import BUCKET, REJECTS, Stack
@@ -83,6 +84,8 @@ class Trial:
             self.refuse()
         with step("answers of a loader: transient, killed, continued, continued for ever"):
             self.follow_answers()
+        with step("the Batch Operations call of docs/backfill.md, against S3's model of it"):
+            self.create_batch_job()
         note("\nstatemachine/backfill.asl.json does what docs/backfill.md says.")
 
     def start(self, bootstrap: Path) -> None:
@@ -169,6 +172,20 @@ class Trial:
         self.put("answers.csv", "answers,continued-1\n")
         forced = self.backfill([*manifest, "--tolerated", "100", "--force"], tolerated=100, function=STANDIN)
         expect("errors by force", forced.errors(), {"continued-1": "Config"})
+
+    def create_batch_job(self) -> None:
+        """Runs the documented commands in a shell in which `aws` answers as a deployed stack would."""
+        text = (ROOT / "docs" / "backfill.md").read_text()
+        [block] = [block for block in re.findall(r"```sh\n(.*?)```", text, re.S) if "create-job" in block]
+        job = self.stack.folder / "job.json"
+        program = f'aws() {{ "{sys.executable}" -B "{SCRIPTS / "aws_standin.py"}" "$@"; }}\nset -eu\n{block}'
+        done = subprocess.run(["bash", "-c", program], env={**os.environ, "JOB": str(job)}, capture_output=True, text=True)
+        if done.returncode or not job.exists():
+            raise Failure(f"the documented call fails:\n{done.stdout}{done.stderr}")
+        parameters = json.loads(job.read_text())
+        expect("the function", parameters["Operation"]["LambdaInvoke"]["FunctionArn"].rpartition(":")[2], "functionname")
+        expect("the role", parameters["RoleArn"].rpartition("/")[2], "BatchOperationsRoleArn")
+        expect("the ETag", parameters["Manifest"]["Location"]["ETag"], "60e460c9d1046e73f7dde5043ac3ae85")
 
     def statuses(self, options: list[str]) -> list[str]:
         ended = self.backfill(options)

@@ -1,8 +1,8 @@
 """Runs the Lambda package where it has to run: check_package.py [x86_64|arm64], after `make build` for the same architecture.
 
-The package's `bootstrap` starts in a root of its own that holds the C library of Debian 11 (2.31; Lambda's is 2.34), the certificates
-where Amazon Linux keeps them, and nothing else; another machine's architecture is emulated. Needs Debian or Ubuntu (apt-get fetches
-the library, and qemu-user-static if need be) and root. Standard library only; hands over to `package_trial.py`.
+The package's `bootstrap` starts in a root of its own that holds the C library of Debian 11 (2.31; Lambda's is 2.34), the
+certificates where Amazon Linux keeps them, and nothing else; another machine's architecture is emulated. Needs Debian or Ubuntu
+(apt-get fetches the library, and qemu-user-static if need be) and root. Standard library only; hands over to `package_trial.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Builds the Lambda package: package.py FOLDER [x86_64|arm64] [--zip]; `sam build` calls it through the Makefile.
 
 FOLDER gets `bootstrap`, with --zip also holoload-ARCHITECTURE.zip. Both architectures are built in the same way on every system:
-by cargo, with zig as the linker and C compiler, against a C library older than that of Amazon Linux 2023. What comes out is refused
-if Amazon Linux 2023 could not start it. Zig is installed into .tools/package. Standard library only.
+by cargo, with zig as the linker and C compiler, against a C library older than that of Amazon Linux 2023. What comes out is
+refused if Amazon Linux 2023 could not start it. Zig is installed into .tools/package. Standard library only.
 """
 
 from __future__ import annotations
