@@ -32,6 +32,7 @@ from service import Failure
 from stack import BUCKET, REJECTS, Stack
 from steps import note, step
 
+STACK_NAME = "holoload"
 LOADER = "holoload"
 STANDIN = "loader-standin"
 BUDGET = 3
@@ -80,6 +81,8 @@ class Trial:
             self.load_manifest()
         with step("an inventory of all versions: only what is there now"):
             self.load_inventory()
+        with step("state machine and bucket found by the stack's name"):
+            self.ask_the_stack()
         with step("more failures than tolerated; inputs that make no sense"):
             self.refuse()
         with step("answers of a loader: transient, killed, continued, continued for ever"):
@@ -173,6 +176,32 @@ class Trial:
         forced = self.backfill([*manifest, "--tolerated", "100", "--force"], tolerated=100, function=STANDIN)
         expect("errors by force", forced.errors(), {"continued-1": "Config"})
 
+    def ask_the_stack(self) -> None:
+        """The command finds state machine and bucket by the stack's name, as people call it."""
+        definition = for_ministack(self.definition(LOADER), 20)
+        template = {
+            "Resources": {
+                "BackfillStateMachine": {
+                    "Type": "AWS::StepFunctions::StateMachine",
+                    "Properties": {
+                        "StateMachineName": "of-a-stack",
+                        "DefinitionString": json.dumps(definition),
+                        "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/backfill",
+                    },
+                }
+            },
+            "Outputs": {"SourceBucketName": {"Value": BUCKET}},
+        }
+        client = self.stack.aws.client("cloudformation")
+        client.create_stack(StackName=STACK_NAME, TemplateBody=json.dumps(template))
+        client.get_waiter("stack_create_complete").wait(StackName=STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        machine = client.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId="BackfillStateMachine")
+        ended = self.run_command(
+            machine["StackResourceDetail"]["PhysicalResourceId"], ["--stack", STACK_NAME, "--prefix", KEYS[0], "--force"]
+        )
+        expect("the exit code", ended.returncode, 0)
+        expect("keys", [report["key"] for report in ended.reports()], [KEYS[0]])
+
     def create_batch_job(self) -> None:
         """Runs the documented commands in a shell in which `aws` answers as a deployed stack would."""
         text = (ROOT / "docs" / "backfill.md").read_text()
@@ -195,7 +224,10 @@ class Trial:
     def backfill(self, options: list[str], *, tolerated: int = 10, function: str = LOADER) -> Ended:
         """Runs the command that people run."""
         machine = self.create_machine(tolerated=tolerated, function=function)
-        command = [sys.executable, "-B", SCRIPTS / "backfill_run.py", "--state-machine", machine, "--poll", "0.2", *options]
+        return self.run_command(machine, ["--state-machine", machine, *options])
+
+    def run_command(self, machine: str, options: list[str]) -> Ended:
+        command = [sys.executable, "-B", SCRIPTS / "backfill_run.py", "--poll", "0.2", *options]
         environment = {**os.environ, **CREDENTIALS, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
         environment["AWS_ENDPOINT_URL"] = self.stack.aws.endpoint
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
@@ -210,14 +242,17 @@ class Trial:
 
     def create_machine(self, *, tolerated: int, function: str = LOADER) -> str:
         self.machines += 1
-        substitutions = {"LoaderFunctionArn": function_arn(function), "MaxConcurrency": str(BUDGET), "AuditBucket": REJECTS}
-        definition = for_ministack(state_machine.read(**substitutions), tolerated)
+        definition = for_ministack(self.definition(function), tolerated)
         created = self.stack.aws.client("stepfunctions").create_state_machine(
             name=f"backfill-{self.machines}",
             definition=json.dumps(definition),
             roleArn=f"arn:aws:iam::{ACCOUNT}:role/backfill",
         )
         return created["stateMachineArn"]
+
+    def definition(self, function: str) -> state_machine.Definition:
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
+        return state_machine.read(LoaderFunctionArn=arn, MaxConcurrency=str(BUDGET), AuditBucket=REJECTS)
 
     def create_standin(self) -> None:
         """A function that answers as its object's key says, and counts its calls."""
@@ -287,10 +322,6 @@ def for_ministack(definition: state_machine.Definition, tolerated: int) -> state
 def as_rows(rows: list[tuple[str, ...]]) -> str:
     """CSV as S3 writes it: every field in quotes."""
     return "".join(",".join(f'"{field}"' for field in row) + "\n" for row in rows)
-
-
-def function_arn(name: str) -> str:
-    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
 
 
 def expect(what: str, found: object, wanted: object) -> None:
