@@ -228,7 +228,7 @@ class Trial:
 
     def run_command(self, machine: str, options: list[str]) -> Ended:
         command = [sys.executable, "-B", SCRIPTS / "backfill_run.py", "--poll", "0.2", *options]
-        environment = {**os.environ, **CREDENTIALS, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+        environment = {**os.environ, **CREDENTIALS, "AWS_REGION": REGION}
         environment["AWS_ENDPOINT_URL"] = self.stack.aws.endpoint
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
         return Ended(self.stack, machine, done.returncode, done.stdout + done.stderr)

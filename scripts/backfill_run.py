@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -44,9 +45,10 @@ class Clients(NamedTuple):
 def main() -> int:
     arguments = parse_arguments()
     try:
-        clients = Clients(boto3.client("stepfunctions"), boto3.client("cloudformation"))
+        source = chosen_source(arguments)
+        clients = make_clients()
         machine = arguments.state_machine or resource(clients, arguments.stack, "BackfillStateMachine")
-        execution = start(clients, machine, run_input(clients, arguments))
+        execution = start(clients, machine, run_input(clients, arguments, source))
         return watch(clients, execution, arguments.poll)
     except Mistake as mistake:
         return fail(str(mistake))
@@ -71,11 +73,25 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run_input(clients: Clients, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The state machine's input."""
+def chosen_source(arguments: argparse.Namespace) -> str:
+    """The option that says what to load, of which there must be one."""
     chosen = [name for name in ("prefix", "inventory", "manifest") if getattr(arguments, name) is not None]
     if len(chosen) != 1:
-        raise Mistake("say what to load: one of PREFIX (an empty one is the whole bucket), INVENTORY and MANIFEST")
+        raise Mistake("say what to load: one of PREFIX= (an empty one is the whole bucket), INVENTORY= and MANIFEST=")
+    if arguments.bucket and arguments.prefix is None:
+        raise Mistake("BUCKET goes with PREFIX: inventories and manifests name the bucket themselves")
+    return chosen[0]
+
+
+def make_clients() -> Clients:
+    # The command line and the other SDKs know this name, boto3 does not.
+    region = os.environ.get("AWS_REGION")
+    session = boto3.session.Session(region_name=region) if region else boto3.session.Session()
+    return Clients(session.client("stepfunctions"), session.client("cloudformation"))
+
+
+def run_input(clients: Clients, arguments: argparse.Namespace, source: str) -> dict[str, Any]:
+    """The state machine's input."""
     options = {
         "force": arguments.force or None,
         "dry_run": arguments.dry_run or None,
@@ -87,12 +103,10 @@ def run_input(clients: Clients, arguments: argparse.Namespace) -> dict[str, Any]
     if arguments.prefix is not None:
         bucket = arguments.bucket or output(clients, arguments.stack, "SourceBucketName")
         return {"source": "listing", "bucket": bucket, "prefix": arguments.prefix, **options}
-    if arguments.bucket:
-        raise Mistake("BUCKET goes with PREFIX: inventories and manifests name the bucket themselves")
-    bucket, _, key = getattr(arguments, chosen[0]).removeprefix("s3://").partition("/")
+    bucket, _, key = getattr(arguments, source).removeprefix("s3://").partition("/")
     if not bucket or not key:
-        raise Mistake(f"{chosen[0].upper()} must be s3://BUCKET/KEY")
-    return {"source": chosen[0], "bucket": bucket, "key": key, **options}
+        raise Mistake(f"{source.upper()} must be s3://BUCKET/KEY")
+    return {"source": source, "bucket": bucket, "key": key, **options}
 
 
 def resource(clients: Clients, stack: str, name: str) -> str:
