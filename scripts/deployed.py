@@ -190,7 +190,6 @@ def check_direct(aws: MiniStack, outputs: dict[str, str]) -> None:
     notifications = notification(aws, outputs)
     expect("what the bucket notifies", list(notifications), ["LambdaFunctionConfigurations"])
     expect("the mapping's state", the_mapping(aws, outputs)["State"], "Enabled")
-    expect("reserved concurrency", reserved(aws, outputs), MAX_LOADERS)
     attributes = aws.client("sqs").get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]
     expect("who may send", senders(attributes), set())
 
