@@ -26,7 +26,7 @@ play: ## The same, and leave everything up to play with
 standin: ## The stand-in of Hologres with a table, until Ctrl-C; says what to type beside it
 	@$(WITH_POSTGRES) $(PYTHON) scripts/standin.py
 
-test: lint unit demo validate ## Everything that CI runs
+test: lint unit demo validate deploy-local ## Everything that CI runs
 
 lint: ## Formatting and clippy
 	cargo fmt --check
@@ -58,10 +58,10 @@ conformance: ## The vendor's own clients (Python, Java) against the stand-in of 
 bench: ## What a load costs, beside psql \copy + merge
 	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load
 
-validate: ## template.yaml through `sam validate --lint` and cfn-lint
+validate: ## template.yaml through `sam validate --lint` and cfn-lint, and every policy in it evaluated
 	@$(PYTHON) scripts/sam.py validate
 
-deploy-local: ## template.yaml deployed into MiniStack, and a put that loads rows
+deploy-local: ## template.yaml deployed into MiniStack, which enforces its permissions: puts that load rows, by every trigger
 	@$(PYTHON) scripts/sam.py deploy
 
 sam-local: ## `sam local invoke` against the local stack (needs a container engine)

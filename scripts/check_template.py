@@ -3,6 +3,7 @@
 - Each choice that CloudFormation's rules let through renders, and a choice of these lints without its conditions.
 - No statement has a wildcard, or lets a service in without naming for whom, unless it is on the reviewed list with its reason.
 - The policies decide as meant: who reads the bucket from where, and what the loader's role may.
+- Triggers, pause and sweep are wired as their parameters say.
 
 `sam.py validate` starts this with the SAM CLI's Python, which has cfn-lint.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import decisions
+import wiring
 from cloudformation import Template
 from sam_template import load_template
 from service import Failure
@@ -79,6 +81,8 @@ def main() -> int:
             count = walk_policies(template)
         with step(f"policies: who may what ({count} choices before)"):
             decisions.check(template)
+        with step("wiring: triggers, pause and the command for an existing bucket"):
+            wiring.check(template)
         with step(f"cfn-lint of {len(LINTED)} choices of parameters"):
             lint(template)
     except Failure as error:

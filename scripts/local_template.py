@@ -1,9 +1,10 @@
 """What MiniStack cannot do with the template, taken out of it. Everything else is deployed as it is.
 
 - It has no Elastic IPs and NAT gateways: they are left out, and a documentation address stands where the Elastic IP would be.
-- It serves plain HTTP: the statements that refuse anything but TLS are left out. `template_policies.py` evaluates them.
+- It serves plain HTTP: the statements that refuse anything but TLS are left out. `decisions.py` evaluates them.
 - It creates buckets without their default encryption, which `deploy_local.py` puts on them then.
 - A reference to a secret is its ARN at AWS and its name here, where a policy would not match it: its attribute is taken.
+- It knows reserved concurrency, but not from a template: `wiring.py` looks at that.
 - Its poller takes no number that came through a parameter: the number of loaders is written in.
 - Twelve receives until the dead-letter queue would be most of a minute here: three.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from preparation import RUN
-from sam_template import function_properties, load_built_template
+from sam_template import load_built_template
 
 ADDRESS = "192.0.2.10"
 UNKNOWN = {"EgressIp": ADDRESS, "NatGateway": "nat-local"}
@@ -36,9 +37,6 @@ def write_local_template() -> Path:
         drop_statement(resource.get("Properties", {}), PLAIN_HTTP_BREAKS)
     resources["QueueToLoader"]["Properties"]["ScalingConfig"]["MaximumConcurrency"] = MAX_LOADERS
     resources["Queue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] = RECEIVES_MAX
-    function_properties(template)["ReservedConcurrentExecutions"] = {
-        "Fn::If": ["IsDirect", {"Fn::If": ["IsPaused", 0, MAX_LOADERS]}, {"Ref": "AWS::NoValue"}]
-    }
     file = RUN / "template.json"
     file.write_text(json.dumps(template, indent=1))
     return file
