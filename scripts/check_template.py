@@ -54,7 +54,7 @@ CHOICES: dict[str, list[str]] = {
 # cfn-lint takes about a second for each: every value of every choice is in one of these, and every network with every bucket.
 LINTED: list[dict[str, str]] = [
     {**OWN_NETWORK, **BUCKETS[0], "Trigger": "queue"},
-    {**OWN_NETWORK, **BUCKETS[0], "Trigger": "direct", "Paused": "true", "AllowedAddresses": "only-loaders"},
+    {**OWN_NETWORK, **BUCKETS[0], "Trigger": "direct", "Paused": "true", "RemovalEvents": "true"},
     {**OWN_NETWORK, **BUCKETS[1], "Trigger": "eventbridge", "SecretAccess": "endpoint", "SweepSchedule": "rate(1 day)"},
     {**NETWORKS[1], **BUCKETS[0], "Trigger": "eventbridge", "AllowedAddresses": "203.0.113.0/24", "RefusePlainPuts": "true"},
     {**NETWORKS[1], **BUCKETS[1], "Trigger": "direct", "ConfigFile": "holoload.yaml", "HologresPort": "443"},
@@ -67,6 +67,7 @@ REFUSED: list[dict[str, str]] = [
     {"ExistingSubnetIds": "subnet-1a2b3c4d"},
     {"ExistingS3EndpointId": "vpce-9a2b3c4d"},
     {**NETWORKS[1], "AllowedAddresses": "only-loaders"},
+    {**NETWORKS[1], "SecretAccess": "endpoint"},
     {"ExistingBucket": "orders", "AllowedAddresses": "203.0.113.0/24"},
     {"ExistingBucket": "orders", "RefusePlainPuts": "true"},
 ]

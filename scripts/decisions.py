@@ -50,6 +50,7 @@ def check(template: dict[str, Any]) -> None:
     the_loader_may_what_it_needs(template)
     the_endpoint_is_no_way_out(template)
     queues_take_their_own_events(template)
+    inventories_come_from_the_source(template)
     roles_are_taken_by_their_services(template)
 
 
@@ -186,7 +187,7 @@ def the_endpoint_is_no_way_out(template: dict[str, Any]) -> None:
 def queues_take_their_own_events(template: dict[str, Any]) -> None:
     queue = "arn:aws:sqs:ap-northeast-1:123456789012:Queue"
     bucket = {"aws:SourceArn": BUCKET, "aws:SourceAccount": "123456789012", **TLS}
-    rule = {"aws:SourceArn": "arn:aws:events:ap-northeast-1:123456789012:rule/ObjectCreatedRule", **TLS}
+    rule = {"aws:SourceArn": "arn:aws:events:ap-northeast-1:123456789012:rule/ObjectRule", **TLS}
     for trigger, service, context, wanted in [
         ("queue", "s3.amazonaws.com", bucket, "Allow"),
         ("queue", "s3.amazonaws.com", {**bucket, **PLAIN}, "Deny"),
@@ -201,6 +202,23 @@ def queues_take_their_own_events(template: dict[str, Any]) -> None:
         found = decision(policy, Request(service, "sqs:SendMessage", queue, context))
         if found != wanted:
             raise Failure(f"Trigger={trigger}: {service} with {context} into the queue: {found} instead of {wanted}")
+
+
+def inventories_come_from_the_source(template: dict[str, Any]) -> None:
+    own = {"aws:SourceAccount": "123456789012", "aws:SourceArn": BUCKET, **TLS}
+    for resource, action, target in [
+        ("RejectsBucketPolicy", "s3:PutObject", f"{REJECTS}/inventory/a"),
+        ("Key", "kms:GenerateDataKey", KEY),
+    ]:
+        policy = statements(template, TARGET, resource)
+        for context, wanted in [
+            (own, "Allow"),
+            ({**own, "aws:SourceArn": "arn:aws:s3:::other"}, "nothing"),
+            ({**own, "aws:SourceAccount": "999999999999"}, "nothing"),
+        ]:
+            found = decision(policy, Request("s3.amazonaws.com", action, target, context))
+            if found != wanted:
+                raise Failure(f"S3's {action} on {target} with {context}: {found} instead of {wanted}")
 
 
 def roles_are_taken_by_their_services(template: dict[str, Any]) -> None:
@@ -231,6 +249,6 @@ def expect(what: str, rule: list[Statement], request: Request, is_refused: bool)
 def statements(template: dict[str, Any], parameters: dict[str, str], resource: str) -> list[Statement]:
     """The statements of one resource's policies (a role's: what it may), as the template makes them for these parameters."""
     properties = Template(template, parameters).resolved()[resource]["Properties"]
-    documents = [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
+    documents = [properties[name] for name in ("PolicyDocument", "KeyPolicy") if name in properties]
     documents += [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
     return [statement for document in documents for statement in document["Statement"]]

@@ -30,6 +30,7 @@ REVIEWED: dict[tuple[str, str, str, str], str] = {
     # --- What AWS does not let one narrow
     ("Key", "Account", "Action", "kms:*"): "the account's IAM policies decide; without it nobody could ever change the key",
     ("Key", "Account", "Resource", "*"): "in a key's policy it means that key",
+    ("Key", "Inventories", "Resource", "*"): "in a key's policy it means that key",
     ("S3Endpoint", "LoadersReadSourceObjects", "Principal", "*"): "gateway endpoints know no other; a condition names the role",
     ("S3Endpoint", "LoadersWriteRejects", "Principal", "*"): "gateway endpoints know no other; a condition names the role",
     ("LoaderRole", "SeeTheVpc", "Resource", "*"): "EC2's lists have no resources",
@@ -66,6 +67,7 @@ OBJECTS = {
     ("SourceBucketPolicy", "ReadFromKnownPlaces"),
     ("SourceBucketPolicy", "PutWithKmsOnly"),
     ("RejectsBucketPolicy", "TlsOnly"),
+    ("RejectsBucketPolicy", "Inventories"),
 }
 NAMES_THE_SOURCE = {"aws:sourcearn", "aws:sourceaccount"}
 ELEMENTS = {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}

@@ -13,6 +13,7 @@ from service import Failure
 TARGET = {"HologresHost": "db.example.com", "Database": "demo", "MaxLoaders": 7, "SweepSchedule": "rate(1 day)"}
 QUEUE = "arn:aws:sqs:ap-northeast-1:123456789012:Queue"
 FUNCTION = "arn:aws:lambda:ap-northeast-1:123456789012:function:holoload-loader"
+EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*"]
 NOTIFICATIONS = {
     "queue": {"QueueConfigurations": [{"Event": "s3:ObjectCreated:*", "Queue": QUEUE}]},
     "direct": {"LambdaConfigurations": [{"Event": "s3:ObjectCreated:*", "Function": FUNCTION}]},
@@ -39,10 +40,11 @@ def check(template: dict[str, Any]) -> None:
         wanted = None if trigger != "direct" else 7 if paused == "false" else 0
         expect(f"{where}: reserved concurrency", reserved, wanted)
         expect(f"{where}: the sweep", properties(resources, "SweepRule")["State"], "ENABLED" if paused == "false" else "DISABLED")
-        expect(f"{where}: the rule is there", "ObjectCreatedRule" in resources, trigger == "eventbridge")
+        expect(f"{where}: the rule is there", "ObjectRule" in resources, trigger == "eventbridge")
         expect(f"{where}: S3 may invoke", "DirectPermission" in resources, trigger == "direct")
     for trigger in COMMANDS:
         existing_bucket(template, trigger)
+        removals(template, trigger)
     queues(Template(template, TARGET).resolved())
 
 
@@ -61,6 +63,18 @@ def existing_bucket(template: dict[str, Any], trigger: str) -> None:
         if statement["Sid"] == "ReadSourceObjects"
     ]
     expect("the loader reads", read, ["arn:aws:s3:::orders/*"])
+
+
+def removals(template: dict[str, Any], trigger: str) -> None:
+    """Whoever starts the function also tells of removed and expired objects where that is asked for."""
+    parameters = {**TARGET, "Trigger": trigger, "RemovalEvents": "true"}
+    resources = Template(template, parameters).resolved()
+    rendered = Template(template, {**parameters, "ExistingBucket": "orders"})
+    told = json.dumps([properties(resources, "SourceBucket"), resources.get("ObjectRule", {})])
+    command = str(rendered.resolve(rendered.without_conditions()["Outputs"]["ConnectBucket"]["Value"]))
+    for event in ["Object Created", "Object Deleted"] if trigger == "eventbridge" else EVENTS:
+        expect(f"Trigger={trigger}: {event}", event in told, True)
+        expect(f"Trigger={trigger}: {event} in the command", event in command, trigger != "eventbridge")
 
 
 def queues(resources: dict[str, Any]) -> None:
