@@ -35,7 +35,7 @@ play: ## The same, and leave everything up to play with
 standin: ## The stand-in of Hologres with a table, until Ctrl-C; says what to type beside it
 	@$(WITH_POSTGRES) $(PYTHON) scripts/standin.py
 
-test: lint test-scripts unit demo validate backfill-local ## Everything that CI runs
+test: lint test-scripts unit demo validate deploy-local backfill-local ## Everything that CI runs
 
 lint: ## Formatting and clippy
 	cargo fmt --check
@@ -70,11 +70,11 @@ conformance: ## The vendor's own clients (Python, Java) against the stand-in of 
 bench: ## What a load costs, beside psql \copy + merge
 	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load
 
-validate: ## template.yaml through `sam validate --lint` and cfn-lint, and the backfill's state machine
+validate: ## template.yaml through `sam validate --lint` and cfn-lint, every policy in it evaluated, and the backfill's states
 	@$(PYTHON) scripts/sam.py validate
 	@$(PYTHON) scripts/validate_backfill.py
 
-deploy-local: ## template.yaml deployed into MiniStack, and a put that loads rows
+deploy-local: ## template.yaml deployed into MiniStack, which enforces its permissions: puts that load rows, by every trigger
 	@$(PYTHON) scripts/sam.py deploy
 
 sam-local: ## `sam local invoke` with files of events/, or with EVENT alone, against the local stack (needs a container engine)

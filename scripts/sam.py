@@ -1,6 +1,6 @@
 """The AWS side on this machine: `sam.py validate`, `sam.py deploy` and `sam.py local`; `make` has a target for each.
 
-validate  lints template.yaml as SAM and as CloudFormation
+validate  lints template.yaml as SAM and as CloudFormation, and checks its policies
 deploy    deploys template.yaml into the local stack and loads an object through its queue
 local     invokes the built function in a container against the local stack, with files of events/
 
@@ -66,6 +66,7 @@ def validate() -> None:
         run_sam("sam", "validate", "--lint")
     with step("cfn-lint"):
         run_sam("cfn-lint", "template.yaml")
+    subprocess.run([SAM / "bin" / "python", "-B", SCRIPTS / "check_template.py"], cwd=ROOT, check=True)
 
 
 def build(*, release: bool) -> None:
