@@ -5,7 +5,6 @@ What only AWS knows (ARNs of resources with generated names, addresses) becomes 
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -80,15 +79,15 @@ class Template:
 
     def without_conditions(self) -> dict[str, Any]:
         """The template that is left; its functions stay, the parameters have the chosen values as defaults."""
-        rendered = copy.deepcopy({key: part for key, part in self.template.items() if key not in ("Conditions", "Rules")})
+        rendered = {key: part for key, part in self.template.items() if key not in ("Conditions", "Rules")}
         for section in ("Resources", "Outputs"):
             rendered[section] = {
                 name: self.decide({key: value for key, value in each.items() if key != "Condition"})
-                for name, each in rendered[section].items()
+                for name, each in self.template[section].items()
                 if self.holds({"Condition": each["Condition"]} if "Condition" in each else True)
             }
-        for name, value in self.parameters.items():
-            rendered["Parameters"][name]["Default"] = value
+        parameters = self.template["Parameters"].items()
+        rendered["Parameters"] = {name: {**each, "Default": self.parameters[name]} for name, each in parameters}
         return rendered
 
     def missing(self) -> set[str]:

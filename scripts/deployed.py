@@ -139,7 +139,6 @@ def loader_statements(outputs: dict[str, str]) -> dict[str, tuple[str, list[str]
         "TakeEvents": ("Allow", [f"sqs:{action}" for action in queue_actions], [queue]),
         "KeepFailures": ("Allow", ["sqs:SendMessage"], [dead_letters]),
         "GoOnInTheNextInvocation": ("Allow", ["lambda:InvokeFunction"], [function]),
-        "KnowItself": ("Allow", ["lambda:GetFunctionConfiguration"], [function]),
         "WriteLogs": ("Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], [log]),
         "LiveInTheVpc": ("Allow", [f"ec2:{action}" for action in interfaces], [f"arn:aws:ec2:{REGION}:{ACCOUNT}:*/*"]),
         "SeeTheVpc": ("Allow", lists, ["*"]),
