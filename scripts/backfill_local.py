@@ -17,6 +17,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -236,8 +237,11 @@ class Trial:
     def execute(self, machine: str, what: dict[str, Any]) -> dict[str, Any]:
         client = self.stack.aws.client("stepfunctions")
         execution = client.start_execution(stateMachineArn=machine, input=json.dumps(what))["executionArn"]
+        deadline = time.monotonic() + TIMEOUT_S
         while (described := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
-            pass
+            if time.monotonic() > deadline:
+                raise Failure(f"the state machine did not end in {TIMEOUT_S} s with {what}")
+            time.sleep(0.1)
         return described
 
     def create_machine(self, *, tolerated: int, function: str = LOADER) -> str:
@@ -259,9 +263,8 @@ class Trial:
         entry = zipfile.ZipInfo("bootstrap")
         entry.external_attr = 0o100755 << 16
         package = io.BytesIO()
-        program = f"#!{sys.executable}\n" + (SCRIPTS / "loader_standin.py").read_text()
         with zipfile.ZipFile(package, "w") as archive:
-            archive.writestr(entry, program)
+            archive.writestr(entry, (SCRIPTS / "loader_standin.py").read_bytes())
         counts = self.stack.folder / "calls"
         counts.mkdir()
         client = self.stack.aws.client("lambda")

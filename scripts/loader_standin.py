@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A Lambda function that answers as the key it is asked for says: `transient-2` is Transient twice, then loaded.
 
 It speaks the Runtime API; MiniStack runs it as it runs the handler. Standard library only.
