@@ -133,7 +133,7 @@ def loader_statements(outputs: dict[str, str]) -> dict[str, tuple[str, list[str]
         "TellMissingFromForbidden": ("Allow", ["s3:ListBucket"], [source]),
         "TellTheInternetPath": ("Deny", ["s3:ListBucket"], [source]),
         "TellTheEndpointPath": ("Deny", ["s3:ListBucket"], [source]),
-        "WriteRejects": ("Allow", ["s3:PutObject"], [f"{rejects}/*"]),
+        "WriteRejects": ("Allow", ["s3:PutObject"], [f"{rejects}/rejects/*"]),
         "UseTheKeyThroughS3Only": ("Allow", ["kms:Decrypt", "kms:GenerateDataKey"], [outputs["KeyArn"]]),
         "ReadCredentials": ("Allow", ["secretsmanager:GetSecretValue"], [outputs["SecretArn"]]),
         "TakeEvents": ("Allow", [f"sqs:{action}" for action in queue_actions], [queue]),
