@@ -176,6 +176,17 @@ def check_object(aws: MiniStack, outputs: dict[str, str], key: str) -> None:
     expect(f"{key}'s encryption", (head.get("ServerSideEncryption"), head.get("SSEKMSKeyId")), ("aws:kms", outputs["KeyArn"]))
 
 
+def check_rejects(aws: MiniStack, outputs: dict[str, str]) -> None:
+    """One bad row is one reject object and what is wrong with it."""
+    s3 = aws.client("s3")
+    found = s3.list_objects_v2(Bucket=outputs["RejectsBucketName"])["Contents"]
+    expect("where rejects are", {each["Key"].split("/")[0] for each in found}, {"rejects"})
+    expect("objects with rejects", len(found), 2)
+    [rows] = [each["Key"] for each in found if each["Key"].endswith(".rejects.csv")]
+    body = s3.get_object(Bucket=outputs["RejectsBucketName"], Key=rows)["Body"].read()
+    expect("that the bad row is kept", body.rstrip().endswith(b",many"), True)
+
+
 def check_paused(aws: MiniStack, outputs: dict[str, str]) -> None:
     expect("the mapping's state", the_mapping(aws, outputs)["State"], "Disabled")
     [rule] = aws.client("events").list_rules()["Rules"]
