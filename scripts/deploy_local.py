@@ -65,6 +65,7 @@ class Deployment:
         self.outputs: dict[str, str] = {}
         self.status = ""
         self.file_count = 0
+        self.row_count = 0
 
     def deploy(self) -> None:
         """Creates the stack out of what `sam build` made."""
@@ -130,16 +131,25 @@ class Deployment:
 
     def put_orders(self) -> str:
         """Puts a file with orders that no other file has; answers its key."""
+        return self.put_file(as_csv(book_orders(ROW_COUNT, seed=self.file_count + 1), header=False), ROW_COUNT)
+
+    def put_a_bad_row(self) -> None:
+        """Puts a file with a good row and one whose number is none."""
+        good, bad = as_csv(book_orders(2, seed=self.file_count + 1), header=False).splitlines()
+        self.put_file(b"\r\n".join([good, bad.rsplit(b",", 1)[0] + b",many"]), 1)
+
+    def put_file(self, body: bytes, row_count: int) -> str:
         self.file_count += 1
+        self.row_count += row_count
         key = f"orders/{self.file_count}.csv"
-        self.put(key, as_csv(book_orders(ROW_COUNT, seed=self.file_count), header=False))
+        self.put(key, body)
         return key
 
     def put(self, key: str, body: bytes) -> None:
         self.stack.aws.client("s3").put_object(Bucket=self.outputs["SourceBucketName"], Key=key, Body=body)
 
     def wait_for_rows(self) -> None:
-        wanted = [[self.file_count * ROW_COUNT]]
+        wanted = [[self.row_count]]
         self.wait("the rows did not arrive", lambda: self.stack.database.query(f"select count(*) from {TABLE}") == wanted)
 
     def wait(self, trouble: str, is_done: Callable[[], bool]) -> None:
@@ -176,6 +186,10 @@ def run(deployment: Deployment) -> None:
         key = deployment.put_orders()
         deployed.check_object(stack.aws, deployment.outputs, key)
         deployment.wait_for_rows()
+    with step("a bad row is among the rejects, the good one in the table"):
+        deployment.put_a_bad_row()
+        deployment.wait_for_rows()
+        deployed.check_rejects(stack.aws, deployment.outputs)
     with step(f"an object that cannot be loaded is a dead letter after {RECEIVES_MAX} tries"):
         bury_a_poison_object(deployment)
     with step("Paused=true: an object waits in the queue"):
@@ -193,7 +207,7 @@ def run(deployment: Deployment) -> None:
     note()
     for name, value in deployment.outputs.items():
         note(f"  {name:<23} {value}")
-    note(f"\n{TABLE} holds the {deployment.file_count * ROW_COUNT:,} rows of {deployment.file_count} files.")
+    note(f"\n{TABLE} holds the {deployment.row_count:,} rows of {deployment.file_count} files.")
 
 
 def pause(deployment: Deployment) -> None:

@@ -133,7 +133,7 @@ def loader_statements(outputs: dict[str, str]) -> dict[str, tuple[str, list[str]
         "TellMissingFromForbidden": ("Allow", ["s3:ListBucket"], [source]),
         "TellTheInternetPath": ("Deny", ["s3:ListBucket"], [source]),
         "TellTheEndpointPath": ("Deny", ["s3:ListBucket"], [source]),
-        "WriteRejects": ("Allow", ["s3:PutObject"], [f"{rejects}/*"]),
+        "WriteRejects": ("Allow", ["s3:PutObject"], [f"{rejects}/rejects/*"]),
         "UseTheKeyThroughS3Only": ("Allow", ["kms:Decrypt", "kms:GenerateDataKey"], [outputs["KeyArn"]]),
         "ReadCredentials": ("Allow", ["secretsmanager:GetSecretValue"], [outputs["SecretArn"]]),
         "TakeEvents": ("Allow", [f"sqs:{action}" for action in queue_actions], [queue]),
@@ -174,6 +174,17 @@ def check_object(aws: MiniStack, outputs: dict[str, str], key: str) -> None:
     """An object that was put without a word about encryption."""
     head = aws.client("s3").head_object(Bucket=outputs["SourceBucketName"], Key=key)
     expect(f"{key}'s encryption", (head.get("ServerSideEncryption"), head.get("SSEKMSKeyId")), ("aws:kms", outputs["KeyArn"]))
+
+
+def check_rejects(aws: MiniStack, outputs: dict[str, str]) -> None:
+    """One bad row is one reject object and what is wrong with it."""
+    s3 = aws.client("s3")
+    found = s3.list_objects_v2(Bucket=outputs["RejectsBucketName"])["Contents"]
+    expect("where rejects are", {each["Key"].split("/")[0] for each in found}, {"rejects"})
+    expect("objects with rejects", len(found), 2)
+    [rows] = [each["Key"] for each in found if each["Key"].endswith(".rejects.csv")]
+    body = s3.get_object(Bucket=outputs["RejectsBucketName"], Key=rows)["Body"].read()
+    expect("that the bad row is kept", body.rstrip().endswith(b",many"), True)
 
 
 def check_paused(aws: MiniStack, outputs: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 - It has no Elastic IPs and NAT gateways: they are left out, and a documentation address stands where the Elastic IP would be.
 - It serves plain HTTP: the statements that refuse anything but TLS are left out. `decisions.py` evaluates them.
+- Its requests have no aws:ViaAWSService, which those at AWS always have: the rule about addresses does without that condition.
 - It creates buckets without their default encryption, which `deploy_local.py` puts on them then.
 - A reference to a secret is its ARN at AWS and its name here, where a policy would not match it: its attribute is taken.
 - It knows reserved concurrency, but not from a template: `wiring.py` looks at that.
@@ -26,6 +27,7 @@ DEPENDS_ON_UNKNOWN = ["PrivateRoute"]
 MAX_LOADERS = 4
 RECEIVES_MAX = 3
 PLAIN_HTTP_BREAKS = "TlsOnly"
+ADDRESS_RULE = "ReadFromKnownPlaces"
 
 
 def write_local_template() -> Path:
@@ -35,6 +37,7 @@ def write_local_template() -> Path:
         del resources[name]
     for resource in resources.values():
         drop_statement(resource.get("Properties", {}), PLAIN_HTTP_BREAKS)
+    address_rule(resources["SourceBucketPolicy"])["Condition"].pop("Bool")
     resources["QueueToLoader"]["Properties"]["ScalingConfig"]["MaximumConcurrency"] = MAX_LOADERS
     resources["Queue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] = RECEIVES_MAX
     file = RUN / "template.json"
@@ -56,6 +59,13 @@ def replace_unknown(node: Any) -> Any:
         for name, value in UNKNOWN.items():
             node = node.replace(f"${{{name}}}", value)
     return node
+
+
+def address_rule(policy: dict[str, Any]) -> dict[str, Any]:
+    """The statement, out of its Fn::If."""
+    branches = [each["Fn::If"][1] for each in policy["Properties"]["PolicyDocument"]["Statement"] if "Fn::If" in each]
+    [statement] = [each for each in branches if each["Sid"] == ADDRESS_RULE]
+    return statement
 
 
 def drop_statement(properties: dict[str, Any], sid: str) -> None:

@@ -33,6 +33,12 @@ REVIEWED: dict[tuple[str, str, str, str], str] = {
     ("Key", "Inventories", "Resource", "*"): "in a key's policy it means that key",
     ("S3Endpoint", "LoadersReadSourceObjects", "Principal", "*"): "gateway endpoints know no other; a condition names the role",
     ("S3Endpoint", "LoadersWriteRejects", "Principal", "*"): "gateway endpoints know no other; a condition names the role",
+    (
+        "S3Endpoint",
+        "LoadersReadTheirConfiguration",
+        "Principal",
+        "*",
+    ): "gateway endpoints know no other; a condition names the role",
     ("LoaderRole", "SeeTheVpc", "Resource", "*"): "EC2's lists have no resources",
     ("LoaderRole", "LiveInTheVpc", "Resource", "arn:aws:ec2:ap-northeast-1:123456789012:*/*"): (
         "Lambda's documentation asks for all resources of the region or the interfaces cannot be deleted; it is not the code's"
@@ -58,6 +64,7 @@ OBJECTS = {
     ("LoaderRole", "WriteRejects"),
     ("S3Endpoint", "LoadersReadSourceObjects"),
     ("S3Endpoint", "LoadersWriteRejects"),
+    ("S3Endpoint", "LoadersReadTheirConfiguration"),
     ("BackfillRole", "ReadManifestsOfTheSource"),
     ("BackfillRole", "ReadManifests"),
     ("BackfillRole", "WriteResults"),
