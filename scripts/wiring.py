@@ -46,6 +46,7 @@ def check(template: dict[str, Any]) -> None:
         existing_bucket(template, trigger)
         removals(template, trigger)
     queues(Template(template, TARGET).resolved())
+    dashboards(template)
 
 
 def existing_bucket(template: dict[str, Any], trigger: str) -> None:
@@ -86,6 +87,16 @@ def queues(resources: dict[str, Any]) -> None:
     )
     failures = properties(resources, "LoaderFunction")["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]
     expect("where failures go", failures, queue["RedrivePolicy"]["deadLetterTargetArn"])
+
+
+def dashboards(template: dict[str, Any]) -> None:
+    """The dashboard is JSON in any network; only the stack's own NAT gateway is in it."""
+    network = {"ExistingVpcId": "vpc-1a2b3c4d", "ExistingSubnetIds": "subnet-1a2b3c4d"}
+    for parameters, has_gateway in [(TARGET, True), ({**TARGET, **network, "Architecture": "arm64"}, False)]:
+        body = properties(Template(template, parameters).resolved(), "Dashboard")["DashboardBody"]
+        widgets = json.loads(body)["widgets"]
+        expect("the NAT gateway's costs are shown", any("AWS/NATGateway" in json.dumps(each) for each in widgets), has_gateway)
+        expect("a price", ("0.0000133334" in body, "0.0000166667" in body), (not has_gateway, has_gateway))
 
 
 def properties(resources: dict[str, Any], name: str) -> dict[str, Any]:
