@@ -12,7 +12,16 @@ SOAK_S := 3600
 # Where PostgreSQL is not installed, it is found or fetched first.
 WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 
-.PHONY: help run play standin test lint fmt unit soak demo conformance bench validate deploy-local sam-local build build-LoaderFunction clean
+# What a backfill loads, and how; `make backfill` without any of it says what there is.
+STACK :=
+BACKFILL = $(if $(STACK),--stack '$(STACK)') $(if $(BUCKET),--bucket '$(BUCKET)') \
+	$(if $(filter undefined,$(origin PREFIX)),,--prefix '$(PREFIX)') \
+	$(if $(INVENTORY),--inventory '$(INVENTORY)') $(if $(MANIFEST),--manifest '$(MANIFEST)') $(if $(PLAIN_KEYS),--plain-keys) \
+	$(if $(FORCE),--force) $(if $(DRY_RUN),--dry-run) $(if $(TOLERATED),--tolerated $(TOLERATED)) \
+	$(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
+
+.PHONY: help run play standin test lint fmt unit test-scripts soak demo conformance bench validate deploy-local sam-local \
+	backfill backfill-local build check-package build-LoaderFunction clean
 
 help: ## List the targets
 	@grep -hE '^[a-zA-Z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-zA-Z_-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
@@ -26,7 +35,7 @@ play: ## The same, and leave everything up to play with
 standin: ## The stand-in of Hologres with a table, until Ctrl-C; says what to type beside it
 	@$(WITH_POSTGRES) $(PYTHON) scripts/standin.py
 
-test: lint unit demo validate ## Everything that CI runs
+test: lint test-scripts unit demo validate deploy-local backfill-local ## Everything that CI runs
 
 lint: ## Formatting and clippy
 	cargo fmt --check
@@ -39,6 +48,9 @@ fmt: ## Format the code
 # Most tests wait for a server most of the time.
 unit: ## Tests: pure rooms, and the real binaries against a real PostgreSQL and a real S3 API
 	$(WITH_POSTGRES) cargo test $(CARGO_LOCAL) -- --test-threads 4
+
+test-scripts: ## Tests of the check that a package passes before it goes to Lambda
+	cd scripts && $(PYTHON) -m unittest -q test_package
 
 # First every message of a conversation with Hologres is cut. A history that does not end right is printed with its seed, which HOLOLOAD_TEST_SEED replays.
 soak: ## Random deliveries, faults and kills into both databases against a model, for SOAK_S seconds (3600)
@@ -58,20 +70,29 @@ conformance: ## The vendor's own clients (Python, Java) against the stand-in of 
 bench: ## What a load costs, beside psql \copy + merge
 	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load
 
-validate: ## template.yaml through `sam validate --lint` and cfn-lint
+validate: ## template.yaml through `sam validate --lint` and cfn-lint, every policy in it evaluated, and the backfill's states
 	@$(PYTHON) scripts/sam.py validate
+	@$(PYTHON) scripts/validate_backfill.py
 
-deploy-local: ## template.yaml deployed into MiniStack, and a put that loads rows
+deploy-local: ## template.yaml deployed into MiniStack, which enforces its permissions: puts that load rows, by every trigger
 	@$(PYTHON) scripts/sam.py deploy
 
-sam-local: ## `sam local invoke` against the local stack (needs a container engine)
-	@$(PYTHON) scripts/sam.py local
+sam-local: ## `sam local invoke` with files of events/, or with EVENT alone, against the local stack (needs a container engine)
+	@$(PYTHON) scripts/sam.py local $(if $(EVENT),--event '$(EVENT)')
 
-build: ## The Lambda package's file for this machine's architecture, in build/bootstrap
-	@$(PYTHON) scripts/package.py build $$(uname -m | sed 's/aarch64/arm64/')
-	@ls -l build/bootstrap
+backfill: ## Load in AWS what is under PREFIX, or what an INVENTORY or a MANIFEST names: docs/backfill.md
+	@$(PYTHON) scripts/backfill.py start $(BACKFILL)
 
-# `sam build` calls this.
+backfill-local: ## The backfill's state machine executed in the local stack
+	@$(PYTHON) scripts/backfill.py local
+
+build: ## The Lambda package for ARCH (x86_64 or arm64; this machine's without it), in build/
+	@$(PYTHON) scripts/package.py build $(ARCH) --zip
+
+check-package: ## Run the package for ARCH under a C library older than Lambda's, with Lambda's place for certificates
+	@$(PYTHON) scripts/check_package.py $(ARCH)
+
+# `sam build` calls this; ARCH comes through its environment.
 build-LoaderFunction:
 	@$(PYTHON) scripts/package.py "$(ARTIFACTS_DIR)" $(or $(ARCH),x86_64)
 

@@ -30,11 +30,16 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 class MiniStack:
-    """One emulator on one loopback port."""
+    """One emulator on one loopback port.
 
-    def __init__(self, port: int, folder: Path, log: Path, address: str = "127.0.0.1") -> None:
+    `enforces`: functions get credentials of their role, and requests with them are checked against its policies and the
+    resources'. The local stack's own requests are the account's root, whom only a policy of the resource can refuse.
+    """
+
+    def __init__(self, port: int, folder: Path, log: Path, address: str = "127.0.0.1", *, enforces: bool = False) -> None:
         self.port = port
         self.address = address
+        self.enforces = enforces
         self.endpoint = f"http://{address}:{port}"
         self._folder = folder
         self._log = log
@@ -128,6 +133,9 @@ class MiniStack:
             "IOT_MTLS_ENABLED": "0",
             # Without this, MiniStack looks for a container engine and for containers to stop.
             "DOCKER_HOST": f"unix://{self._folder}/no-docker.sock",
+            # A state machine's pauses pass a thousand times as fast.
+            "SFN_WAIT_SCALE": "0.001",
+            "AUTH": str(self.enforces).lower(),
             "LOG_LEVEL": "INFO",
         }
 

@@ -1,8 +1,8 @@
 """The AWS side on this machine: `sam.py validate`, `sam.py deploy` and `sam.py local`; `make` has a target for each.
 
-validate  lints template.yaml as SAM and as CloudFormation
+validate  lints template.yaml as SAM and as CloudFormation, and checks its policies
 deploy    deploys template.yaml into the local stack and loads an object through its queue
-local     invokes the built function in a container against the local stack
+local     invokes the built function in a container against the local stack, with files of events/
 
 Installs the SAM CLI into .tools/sam, then hands over to the environment's Python. Standard library only.
 """
@@ -27,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["validate", *JOBS])
     parser.add_argument("--release", action="store_true", help="package the optimised build that goes to AWS")
+    parser.add_argument("--event", type=Path, help="local: invoke with this file alone and show the answer")
     arguments = parser.parse_args()
     clean_up_on_signals()
     try:
@@ -44,6 +45,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     command = [python, "-B", SCRIPTS / JOBS[arguments.command], "--postgres", postgres, "--sam", SAM / "bin" / "sam"]
+    if arguments.event:
+        command += ["--event", arguments.event.resolve()]
     os.execv(python, list(map(str, command)))
 
 
@@ -63,6 +66,7 @@ def validate() -> None:
         run_sam("sam", "validate", "--lint")
     with step("cfn-lint"):
         run_sam("cfn-lint", "template.yaml")
+    subprocess.run([SAM / "bin" / "python", "-B", SCRIPTS / "check_template.py"], cwd=ROOT, check=True)
 
 
 def build(*, release: bool) -> None:

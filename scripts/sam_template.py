@@ -11,6 +11,7 @@ from service import Failure
 
 BUILD = ROOT / ".aws-sam" / "build"
 FUNCTION = "LoaderFunction"
+BACKFILL = "BackfillStateMachine"
 
 
 class TemplateLoader(yaml.SafeLoader):
@@ -29,14 +30,21 @@ TemplateLoader.add_multi_constructor("!", TemplateLoader.long_form)
 
 
 def load_built_template() -> dict[str, Any]:
-    """The built template, with the package's folder as an absolute path."""
+    """The built template, with the package's folder and the state machine's file as absolute paths."""
     built = BUILD / "template.yaml"
     if not built.exists():
         raise Failure("nothing is built", "run `sam build` first")
     template = yaml.load(built.read_text(), TemplateLoader)
     function = function_properties(template)
     function["CodeUri"] = str(BUILD / function["CodeUri"])
+    backfill = template["Resources"][BACKFILL]["Properties"]
+    backfill["DefinitionUri"] = str((BUILD / backfill["DefinitionUri"]).resolve())
     return template
+
+
+def load_template() -> dict[str, Any]:
+    """template.yaml as it is."""
+    return yaml.load((ROOT / "template.yaml").read_text(), TemplateLoader)
 
 
 def function_properties(template: dict[str, Any]) -> dict[str, Any]:

@@ -27,12 +27,12 @@ def make_run_folder(folder: Path) -> None:
 
 
 class Stack:
-    """Both servers. `address`: where MiniStack listens."""
+    """Both servers. `address`: where MiniStack listens. `enforces`: whether it checks permissions."""
 
-    def __init__(self, database: Database, folder: Path, address: str = "127.0.0.1") -> None:
+    def __init__(self, database: Database, folder: Path, address: str = "127.0.0.1", *, enforces: bool = False) -> None:
         self.database = database
         self.folder = folder
-        self.aws = MiniStack(free_port(address), folder / "ministack", folder / "ministack.log", address)
+        self.aws = MiniStack(free_port(address), folder / "ministack", folder / "ministack.log", address, enforces=enforces)
 
     def stop(self) -> None:
         self.aws.stop()

@@ -19,9 +19,11 @@ use crate::error::{Class, Error, Result, causes};
 
 mod inspect;
 mod list;
+mod queue;
 
 pub use inspect::{BucketAnswer, Identity, QueueFacts};
 pub use list::{Listed, Page};
+pub use queue::GROUP_MESSAGES_MAX;
 
 /// A TCP and TLS connect to S3 takes milliseconds; this waits out a lost packet or two.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;

@@ -65,6 +65,8 @@ pub struct Context {
     pub warnings: Vec<String>,
     /// An object whose content failed is answered as done.
     pub acknowledge_failed: bool,
+    /// ARN of the queue that takes what is too much for one invocation.
+    pub queue: Option<String>,
     server: Server,
     secret: Option<Secret>,
     session: Option<Session>,
@@ -111,6 +113,7 @@ impl Context {
             rejects,
             warnings,
             acknowledge_failed: settings.acknowledge_failed,
+            queue: settings.queue.clone(),
             server,
             secret,
             session: None,

@@ -1,5 +1,7 @@
 //! The door for AWS: the Runtime API, logging, and a context that stays warm.
 
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use lambda_runtime::tower::Service;
@@ -12,8 +14,10 @@ use crate::context::{self, Context};
 use crate::error::{Error, Result};
 use crate::handler::{Answer, handle, refusal, refuse};
 use crate::load::Invocation;
+use crate::metrics::{self, Origin};
 use crate::plan::Limits;
 use crate::reject::Place;
+use crate::report::Report;
 use crate::settings::Environment;
 
 /// Lambda's smallest memory, where the environment does not say.
@@ -34,13 +38,19 @@ pub async fn run() -> std::result::Result<(), lambda_runtime::Error> {
         }
     };
     let context = Mutex::new(context);
-    let (aws, context) = (&aws, &context);
-    let service = service_fn(move |event: LambdaEvent<Value>| invoke(aws, context, event));
+    let metrics = Metrics::start(&Environment::of_process());
+    let (aws, context, metrics) = (&aws, &context, &metrics);
+    let service = service_fn(move |event: LambdaEvent<Value>| async move {
+        let answer = invoke(aws, context, metrics, event).await;
+        metrics.end();
+        answer
+    });
     Runtime::new(service).layer(lambda_runtime::tower::layer::layer_fn(AnyPayload)).run().await
 }
 
 async fn start(aws: &Aws) -> Result<Context> {
     let environment = Environment::of_process();
+    environment.metrics()?;
     let settings = context::settings(&environment, Some(aws)).await?;
     let memory_mib = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|size| size.parse().ok());
     let limits = Limits::for_memory(memory_mib.unwrap_or(MEMORY_MIB_DEFAULT));
@@ -58,14 +68,17 @@ async fn start(aws: &Aws) -> Result<Context> {
 async fn invoke(
     aws: &Aws,
     warm: &Mutex<Option<Context>>,
+    metrics: &Metrics,
     event: LambdaEvent<Value>,
 ) -> std::result::Result<Value, Diagnostic> {
     let (payload, of_lambda) = event.into_parts();
+    let tell = |report: &Report| metrics.tell(report);
     let invocation = Invocation {
         deadline: Some(instant(of_lambda.deadline())),
         request_id: Some(&of_lambda.request_id),
         function_arn: Some(&of_lambda.invoked_function_arn),
         progress: None,
+        on_report: Some(&tell),
     };
     let mut warm = warm.lock().await;
     if warm.is_none() {
@@ -80,6 +93,48 @@ async fn invoke(
     }
     let Some(context) = warm.as_mut() else { return answer(refusal(&Error::bug("keep the context"))) };
     answer(handle(context, &payload, &invocation).await)
+}
+
+/// Lines on standard output from which `CloudWatch` makes metrics.
+struct Metrics {
+    /// None where nobody wants any.
+    function: Option<String>,
+    /// Nothing has been told yet.
+    is_cold: AtomicBool,
+}
+
+impl Metrics {
+    fn start(environment: &Environment) -> Self {
+        let function = environment.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("holoload").to_owned();
+        let is_wanted = environment.metrics().unwrap_or(true);
+        Self { function: is_wanted.then_some(function), is_cold: AtomicBool::new(true) }
+    }
+
+    fn tell(&self, report: &Report) {
+        let Some(function) = &self.function else { return };
+        let is_cold = self.is_cold.load(Ordering::Relaxed);
+        if let Some(document) = metrics::of_report(report, origin(function, is_cold)) {
+            self.is_cold.store(false, Ordering::Relaxed);
+            print(&document);
+        }
+    }
+
+    /// A first invocation without an object was a cold start all the same.
+    fn end(&self) {
+        let Some(function) = &self.function else { return };
+        if self.is_cold.swap(false, Ordering::Relaxed) {
+            print(&metrics::of_start(origin(function, true)));
+        }
+    }
+}
+
+fn origin(function: &str, is_cold: bool) -> Origin<'_> {
+    Origin { function, now_ms: jiff::Timestamp::now().as_millisecond(), is_cold }
+}
+
+/// In one piece, so that it stays a line of its own among those of the log; a log that is closed is no reason to fail.
+fn print(document: &str) {
+    drop(std::io::stdout().lock().write_all(format!("{document}\n").as_bytes()));
 }
 
 fn answer(answer: Answer) -> std::result::Result<Value, Diagnostic> {

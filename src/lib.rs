@@ -13,6 +13,7 @@ pub mod handler;
 pub mod handover;
 pub mod ledger;
 pub mod load;
+pub mod metrics;
 pub mod object;
 pub mod plan;
 pub mod reject;

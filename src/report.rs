@@ -179,6 +179,12 @@ pub struct Report {
     /// Rows of this object are in the table, whatever becomes of the load.
     #[serde(skip)]
     pub is_partial: bool,
+    /// How often the load was begun again, and the object's body opened again: for the metrics.
+    #[serde(skip)]
+    pub retry_count: u32,
+    /// Until the database's certificate ends, where one was seen: for the metrics.
+    #[serde(skip)]
+    pub certificate_days: Option<i64>,
 }
 
 impl Report {
@@ -213,6 +219,8 @@ impl Report {
             warnings: Vec::new(),
             error: None,
             is_partial: false,
+            retry_count: 0,
+            certificate_days: None,
         }
     }
 

@@ -10,21 +10,31 @@ mod continued;
 mod deadline;
 #[path = "bootstrap/doctor.rs"]
 mod doctor;
+#[path = "bootstrap/doors.rs"]
+mod doors;
 #[path = "bootstrap/history.rs"]
 mod history;
 #[path = "bootstrap/http.rs"]
 mod http;
 #[path = "bootstrap/logs.rs"]
 mod logs;
+#[path = "bootstrap/metrics.rs"]
+mod metrics;
 #[path = "bootstrap/queue.rs"]
 mod queue;
 #[path = "bootstrap/reprocess.rs"]
 mod reprocess;
 #[path = "bootstrap/resumed.rs"]
 mod resumed;
+#[path = "bootstrap/samples.rs"]
+mod samples;
+#[path = "bootstrap/sqs.rs"]
+mod sqs;
 #[path = "bootstrap/start.rs"]
 mod start;
 mod support;
+#[path = "bootstrap/sweep.rs"]
+mod sweep;
 #[path = "bootstrap/warm.rs"]
 mod warm;
 #[path = "bootstrap/world.rs"]

@@ -6,12 +6,16 @@ mod support;
 mod doctor;
 #[path = "load/harness.rs"]
 mod harness;
+#[path = "bootstrap/http.rs"]
+mod http;
 #[path = "cli/invoke.rs"]
 mod invoke;
 #[path = "cli/prune.rs"]
 mod prune;
 #[path = "cli/reprocess.rs"]
 mod reprocess;
+#[path = "bootstrap/sqs.rs"]
+mod sqs;
 #[path = "cli/verify.rs"]
 mod verify;
 

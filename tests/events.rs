@@ -5,6 +5,8 @@ use holoload::event::{Door, Event, parse};
 use holoload::object::Request;
 use serde_json::{Value, json};
 
+#[path = "events/doors.rs"]
+mod doors;
 #[path = "events/refused.rs"]
 mod refused;
 #[path = "events/samples.rs"]

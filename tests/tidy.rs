@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("database", &["error", "table", "settings"]),
     ("sink", &["error", "table", "row", "plan", "database", "decode", "settings"]),
     ("report", &["error", "object"]),
+    ("metrics", &["error", "object", "report"]),
     ("ledger", &["error", "object", "database", "table", "report"]),
     ("reject", &["error", "object", "row", "aws", "decode", "report"]),
     ("context", &["error", "settings", "plan", "aws", "database", "ledger", "reject", "object", "sink"]),
@@ -45,7 +46,10 @@ const ROOMS: &[(&str, &[&str])] = &[
         "handler",
         &["error", "aws", "object", "event", "load", "report", "context", "doctor", "handover", "reprocess"],
     ),
-    ("lambda", &["error", "aws", "context", "handler", "load", "plan", "reject", "settings"]),
+    (
+        "lambda",
+        &["error", "aws", "context", "handler", "load", "metrics", "plan", "reject", "report", "settings"],
+    ),
     (
         "cli",
         &[
@@ -86,7 +90,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without clock, runtime and network: what they answer depends on what they are given alone.
-const PURE: &[&str] = &["error", "event", "decode", "table", "row", "settings", "plan", "report"];
+const PURE: &[&str] = &["error", "event", "decode", "table", "row", "settings", "plan", "report", "metrics"];
 const IMPURE_WORDS: &[&str] = &["tokio::", "Instant::now", "SystemTime::now", "Timestamp::now", "std::net"];
 
 struct Source {
@@ -189,6 +193,38 @@ fn every_variable_is_documented() {
     let page = fs::read_to_string(root.join("docs/configuration.md")).expect("docs/configuration.md");
     for (name, _) in holoload::settings::VARIABLES {
         assert!(page.contains(name), "docs/configuration.md does not name {name}");
+    }
+}
+
+/// What a statement that logs says, data left out: it must be the same each time, so that it can be searched for.
+fn is_constant(statement: &str) -> bool {
+    statement.split('"').skip(1).step_by(2).all(|text| !text.contains('{'))
+}
+
+#[test]
+fn what_is_logged_has_constant_messages() {
+    let mut count = 0;
+    for source in sources() {
+        let levels = ["error", "warn", "info", "debug", "trace", "$level"];
+        for begin in levels.map(|level| format!("tracing::{level}!(")) {
+            for after in source.text.split(&begin).skip(1) {
+                let statement = after.split(");").next().unwrap_or_default();
+                count += 1;
+                assert!(is_constant(statement), "{}: {statement}", source.path.display());
+            }
+        }
+    }
+    assert!(count > 10, "{count} statements");
+    assert!(!is_constant("key, \"{key} is loaded\"") && is_constant("key = name, \"loaded\""));
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/configuration.md")).expect("docs/configuration.md");
+    for (name, _, of_function) in holoload::metrics::METRICS {
+        let said = if of_function { format!("`{name}`*") } else { format!("`{name}`") };
+        assert!(page.contains(&said), "docs/configuration.md does not have {said}");
     }
 }
 

@@ -34,6 +34,17 @@ pub struct Page {
 impl Aws {
     /// Objects whose keys begin with `prefix`, from where the last page ended.
     pub async fn list(&self, bucket: &str, prefix: &str, from: Option<String>) -> Result<Page> {
+        self.list_after(bucket, prefix, None, from).await
+    }
+
+    /// The same; the first page begins after the key `start_after`.
+    pub async fn list_after(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        start_after: Option<String>,
+        from: Option<String>,
+    ) -> Result<Page> {
         let request = self
             .s3
             .list_objects_v2()
@@ -42,6 +53,7 @@ impl Aws {
             // Not every key can stand in XML as it is.
             .encoding_type(EncodingType::Url)
             .max_keys(PAGE_OBJECTS_MAX)
+            .set_start_after(start_after)
             .set_continuation_token(from);
         let output = request.send().await.map_err(|error| {
             let error = refused(format!("list `s3://{bucket}/{prefix}`"), error);

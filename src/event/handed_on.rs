@@ -17,6 +17,8 @@ struct HandedOn {
     event_time_ms: Option<i64>,
     #[serde(default)]
     is_manual: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    if_exists: bool,
     #[serde(default)]
     force: bool,
     hop: u32,
@@ -40,6 +42,7 @@ pub fn continuation(
         sequencer: request.sequencer.as_ref().map(|sequencer| sequencer.as_str().to_owned()),
         event_time_ms: request.event_time_ms,
         is_manual: request.is_manual,
+        if_exists: request.may_be_gone,
         force: request.force,
         hop,
         offset,
@@ -68,6 +71,7 @@ pub(super) fn request(value: &Value) -> Result<Request> {
         sequencer: handed_on.sequencer.as_deref().and_then(Sequencer::canonical),
         event_time_ms: handed_on.event_time_ms,
         is_manual: handed_on.is_manual,
+        may_be_gone: handed_on.if_exists,
         force: handed_on.force,
         dry_run: false,
         is_removal: false,

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode;
 use serde_json::Value;
 
-use super::{Batch, Ignored};
+use super::{Batch, Ignored, MARKER, instant_ms, is_marker};
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, ObjectVersion, Request, Sequencer};
 
@@ -12,17 +12,9 @@ pub(super) fn is_record(record: &Value) -> bool {
     record.get("s3").is_some_and(Value::is_object)
 }
 
-pub(super) fn records(records: &[Value]) -> Batch {
-    let mut batch = Batch::default();
-    for record in records {
-        if let Err(error) = one(record, &mut batch) {
-            batch.unreadable.push(error);
-        }
-    }
-    batch
-}
-
-fn one(record: &Value, batch: &mut Batch) -> Result<()> {
+/// The object of a record, or why it is passed over.
+pub(super) fn record(record: &Value) -> Result<Batch> {
+    known_version(record)?;
     let bucket = record.pointer("/s3/bucket/name").and_then(Value::as_str).filter(|name| !name.is_empty());
     let bucket = bucket.ok_or_else(|| Error::input("read the S3 record: `s3.bucket.name` is missing"))?;
     let raw_key = record.pointer("/s3/object/key").and_then(Value::as_str).filter(|key| !key.is_empty());
@@ -46,16 +38,14 @@ fn one(record: &Value, batch: &mut Batch) -> Result<()> {
             is_removal: true,
             ..Request::manual(ObjectRef { bucket: bucket.to_owned(), key: key.clone() })
         });
-        batch.ignored.push(Ignored { key, reason, removal: removal.map(Box::new) });
-        return Ok(());
+        let ignored = vec![Ignored { key, reason, removal: removal.map(Box::new) }];
+        return Ok(Batch { ignored, ..Batch::default() });
     }
-    if key.ends_with('/') && size.unwrap_or(0) == 0 {
-        let reason = "a folder marker (key ends in `/`, size 0)".to_owned();
-        batch.ignored.push(Ignored { key, reason, removal: None });
-        return Ok(());
+    if is_marker(&key, size) {
+        return Ok(Batch::ignoring(&key, MARKER));
     }
 
-    batch.requests.push(Request {
+    let request = Request {
         object: ObjectRef { bucket: bucket.to_owned(), key },
         other_key: other_key(raw_key),
         version: ObjectVersion {
@@ -69,12 +59,25 @@ fn one(record: &Value, batch: &mut Batch) -> Result<()> {
         sequencer,
         event_time_ms,
         is_manual: false,
+        may_be_gone: false,
         is_removal: false,
         force: false,
         dry_run: false,
         continuation: None,
-    });
-    Ok(())
+    };
+    Ok(Batch { requests: vec![request], ..Batch::default() })
+}
+
+/// Members keep their meaning within a major version of the structure, says the user guide; there is one so far.
+fn known_version(record: &Value) -> Result<()> {
+    let version = record.get("eventVersion").and_then(Value::as_str).unwrap_or("2.0");
+    if version.split('.').next() == Some("2") {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "read the S3 record: its `eventVersion` is {version}, and 2.x is what is known"
+    ))
+    .with_hint("a newer holoload may read it"))
 }
 
 /// By a person, or by a rule of the bucket when its time had come.
@@ -97,10 +100,6 @@ fn other_key(raw: &str) -> Option<String> {
         return None;
     }
     percent_decode(raw.as_bytes()).decode_utf8().ok().map(std::borrow::Cow::into_owned)
-}
-
-fn instant_ms(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 #[cfg(test)]

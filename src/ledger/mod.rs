@@ -15,6 +15,7 @@ use crate::report::Status;
 use crate::table::TableName;
 
 mod ddl;
+mod failed;
 mod history;
 mod inspect;
 mod known;
@@ -24,6 +25,7 @@ mod record;
 mod resume;
 
 pub use ddl::{grants, statements};
+pub use failed::{Failure, Window, failures};
 pub use history::{Entry, Filter, history};
 pub use inspect::{TableState, inspect};
 pub use known::{KNOWN_KEYS_MAX, Known, known};

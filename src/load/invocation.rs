@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::database::CLOSE_TIMEOUT_MS;
+use crate::report::Report;
 
 /// How long a claim waits for another load of the same object; small objects are done by then.
 const CLAIM_WAIT_MS: u64 = 5_000;
@@ -31,6 +32,8 @@ pub struct Invocation<'a> {
     pub function_arn: Option<&'a str>,
     /// Called with bytes read and rows seen, now and then.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Send + Sync)>,
+    /// Called with what became of each object, dry runs left out.
+    pub on_report: Option<&'a (dyn Fn(&Report) + Send + Sync)>,
 }
 
 impl Invocation<'_> {

@@ -84,6 +84,9 @@ pub async fn load(context: &mut Context, request: &Request, invocation: &Invocat
             history::not_told(request, &mut report, error);
         }
     }
+    if let Some(tell) = invocation.on_report.filter(|_| !request.dry_run) {
+        tell(&report);
+    }
     report
 }
 
@@ -192,6 +195,7 @@ async fn attempts(context: &mut Context, work: &mut Work<'_>, request: &Request)
         }
         tracing::warn!(error = %error, attempt = retried + 1, "load attempt failed, trying again");
         retried += 1;
+        work.report.retry_count += 1;
         work.trace.shrunk += u32::from(error.wants_smaller_batch());
         tokio::time::sleep(pause).await;
         work.report.reset_counts();
@@ -244,6 +248,10 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     work.report.table = Some(route.table.to_string());
     let request = &pinned(context, request).await?;
     work.trace.version.clone_from(&request.version);
+    if is_marker(request) {
+        work.report.end(Status::Ignored, "a folder marker (key ends in `/`, size 0)");
+        return Ok(());
+    }
 
     connect(context, work, request.dry_run).await?;
     let plan = plan(context, route).await?;
@@ -290,6 +298,11 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
             Err(error)
         }
     }
+}
+
+/// Notifications say so themselves; of what stands under a prefix, or in a manifest, only S3 knows the size.
+fn is_marker(request: &Request) -> bool {
+    request.object.is_s3() && request.object.key.ends_with('/') && request.version.size == Some(0)
 }
 
 /// A dry run leaves nothing behind, and so creates no ledger.
@@ -392,7 +405,11 @@ fn note_version(body: &ObjectBody, report: &mut Report, trace: &mut Trace) {
 /// Errors of S3 that are an answer: the object changed or went after its event was sent.
 async fn settle(context: &Context, request: &Request, error: &Error, report: &mut Report) -> Result<bool> {
     let is_pinned = request.version.version_id.is_some() || request.version.etag.is_some();
-    if request.is_manual || !is_pinned {
+    if request.may_be_gone && !is_pinned && error.code() == Some("NoSuchKey") {
+        report.go_without(Status::Deleted, "the object was deleted before it was loaded");
+        return Ok(true);
+    }
+    if request.is_manual && !request.may_be_gone || !is_pinned {
         return Ok(false);
     }
     let Some(aws) = &context.aws else { return Ok(false) };
@@ -421,6 +438,7 @@ async fn settle(context: &Context, request: &Request, error: &Error, report: &mu
 fn warn_of_certificate(not_after_ms: Option<i64>, report: &mut Report) {
     let Some(not_after_ms) = not_after_ms else { return };
     let days = not_after_ms.saturating_sub(jiff::Timestamp::now().as_millisecond()) / 86_400_000;
+    report.certificate_days = Some(days);
     if days < CERTIFICATE_WARNING_DAYS {
         let warning =
             format!("the database's certificate ends in {days} days: renew it before connections fail");

@@ -399,6 +399,7 @@ impl<'a> Stream<'a> {
         report.byte_count = self.body.offset();
         report.reject_count = self.intake.rejects.count();
         report.reject_sample = self.intake.rejects.sample().to_vec();
+        report.retry_count += self.body.reopened();
     }
 
     pub(super) fn rejects(&self) -> &Rejects {

@@ -106,6 +106,11 @@ impl ObjectBody {
         self.offset
     }
 
+    /// How often it broke and was opened again.
+    pub fn reopened(&self) -> u32 {
+        self.reopened
+    }
+
     /// The next bytes; `None` at the end of the object.
     ///
     /// # Errors

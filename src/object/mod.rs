@@ -129,6 +129,8 @@ pub struct Request {
     pub event_time_ms: Option<i64>,
     /// Asked for by a person (or a backfill): a missing object is an error then, not a deletion.
     pub is_manual: bool,
+    /// An object that is gone is no error all the same: it was there when somebody looked, and asked for it.
+    pub may_be_gone: bool,
     /// It tells that the object was removed: its rows go, where a route says so.
     pub is_removal: bool,
     /// Load even what the ledger says is loaded, newer or failed.
@@ -158,6 +160,7 @@ impl Request {
             sequencer: None,
             event_time_ms: None,
             is_manual: true,
+            may_be_gone: false,
             is_removal: false,
             force: false,
             dry_run: false,

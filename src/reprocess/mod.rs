@@ -1,4 +1,5 @@
-//! Loading what is missing: a bucket's listing against the ledger, page by page.
+//! Loading what is missing or failed: a bucket's listing against the ledger, or the ledger alone, page by page. Few objects are
+//! loaded on the spot, many are handed to the queue, one message each.
 //!
 //! What an object is taken for depends on the newest version that the listing shows. Nothing is decided here that the load
 //! does not decide once more, under its claim: a version that somebody else loads meanwhile is skipped.
@@ -6,12 +7,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use serde_json::{Value, json};
 
-use crate::aws::Listed;
+use crate::aws::GROUP_MESSAGES_MAX;
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
-use crate::event::Selection;
+use crate::event::{Selection, manual_message};
 use crate::ledger::{KNOWN_KEYS_MAX, known};
 use crate::load::{Invocation, load};
 use crate::object::{ObjectRef, Request};
@@ -19,8 +19,15 @@ use crate::plan::Destination;
 use crate::report::{Report, Status};
 
 mod choice;
+mod outcome;
+mod source;
 
 use choice::missing_or_failed;
+pub use outcome::{Chosen, Outcome};
+use source::{Found, Source};
+
+/// Objects that are loaded on the spot although there is a queue: a queue is for more.
+pub const INLINE_MAX: usize = 10;
 
 /// Objects named in an answer: of those that are passed over, and of a dry run.
 const NAMED_MAX: usize = 1_000;
@@ -28,173 +35,252 @@ const NAMED_MAX: usize = 1_000;
 const COUNTED_PAGES_MAX: u32 = 100;
 /// Left of an invocation when another load is begun, at the least.
 const LOAD_RESERVE_MS: u64 = 5_000;
-/// Left of it when another page is asked for.
+/// Left of it when another page is asked for, or messages are sent.
 const PAGE_RESERVE_MS: u64 = 2_000;
 
-/// An object that a dry run would load.
-#[derive(Clone, Debug)]
-pub struct Chosen {
-    /// Which one.
-    pub object: ObjectRef,
-    /// Where its rows would go.
-    pub table: String,
-    /// Why.
-    pub reason: &'static str,
-    /// Bytes.
-    pub size: u64,
+/// What a sweep may do.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// At most so many objects are loaded, or handed to the queue.
+    pub load_max: usize,
+    /// ARN of the queue that takes the others, where there is one.
+    pub queue: Option<&'a str>,
+    /// So many objects are loaded on the spot although there is a queue.
+    pub inline_max: usize,
+    /// Called with how far the sweep is, after each page.
+    pub on_progress: Option<&'a (dyn Fn(&Outcome) + Send + Sync)>,
 }
 
-/// What became of a selection.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// Objects that were listed and are within the times that were asked for.
-    pub listed_count: u64,
-    /// Of these, those that need not be loaded.
-    pub current_count: u64,
-    /// Loads that were begun, or would be.
-    pub chosen_count: u64,
-    /// Those still to be loaded.
-    pub left_count: u64,
-    /// There may be more than were counted.
-    pub is_cut_short: bool,
-    /// Objects passed over.
-    pub ignored_count: u64,
-    /// The first of them, with the reason.
-    pub ignored: Vec<(String, String)>,
-    /// What a dry run would load, the first of it.
-    pub chosen: Vec<Chosen>,
-    /// Of every load that failed.
-    pub classes: Vec<Class>,
-}
-
-impl Outcome {
-    /// What to do about the rest, if there is any.
-    pub fn hint(&self) -> Option<&'static str> {
-        (self.left_count > 0 || self.is_cut_short)
-            .then_some("run the same request again: what has been loaded is not loaded twice")
-    }
-
-    /// For machines.
-    pub fn json(&self, dry_run: bool) -> Value {
-        let chosen: Vec<Value> = self.chosen.iter().map(|one| {
-            json!({"object": one.object.address(), "table": one.table, "reason": one.reason, "size": one.size})
-        }).collect();
-        json!({
-            "listed_count": self.listed_count,
-            "current_count": self.current_count,
-            "chosen_count": self.chosen_count,
-            "left_count": self.left_count,
-            "is_cut_short": self.is_cut_short,
-            "ignored_count": self.ignored_count,
-            "dry_run": dry_run,
-            "chosen": chosen,
-            "hint": self.hint(),
-        })
-    }
-}
-
-/// Loads what the selection says, at most `load_max` objects; each report is handed on as it comes.
+/// Loads what the selection says, or hands it on; each report of a load is handed on as it comes.
 ///
-/// # Errors
-/// Of the listing and of the ledger. What becomes of an object stands in its report.
+/// What becomes of an object stands in its report; errors of the listing, the ledger and the queue end the sweep and stand in its
+/// outcome.
 pub async fn reprocess(
     context: &mut Context,
     selection: &Selection,
-    load_max: usize,
+    means: Means<'_>,
     invocation: &Invocation<'_>,
     on_report: &mut (dyn FnMut(Report) + Send),
-) -> Result<Outcome> {
-    if selection.needs_ledger() && context.ledger.is_none() {
-        return Err(Error::config("the ledger is off: nobody knows what is missing or has failed")
-            .with_hint("remove `ledger: off` (HOLOLOAD_LEDGER), or leave `missing` and `failed` out"));
+) -> Outcome {
+    let mut sweep = Sweep {
+        selection,
+        means,
+        invocation,
+        slowest: Duration::ZERO,
+        waiting: Vec::new(),
+        position: None,
+        out: Outcome::default(),
+    };
+    if let Err(error) = sweep.run(context, on_report).await {
+        sweep.out.failure = Some(error);
+        sweep.out.is_cut_short = true;
     }
-    let aws = context.aws.clone().ok_or_else(|| Error::bug("list objects without a client"))?;
-    let mut sweep =
-        Sweep { selection, load_max, invocation, slowest: Duration::ZERO, out: Outcome::default() };
-    let (mut from, mut counted_pages) = (None, 0);
-    loop {
-        let is_counting = sweep.out.left_count > 0;
-        counted_pages += u32::from(is_counting);
-        if counted_pages > COUNTED_PAGES_MAX || !sweep.has(Duration::from_millis(PAGE_RESERVE_MS)) {
-            sweep.out.is_cut_short = true;
-            break;
-        }
-        let page = in_time(invocation, aws.list(&selection.bucket, &selection.prefix, from)).await?;
-        for some in page.objects.chunks(KNOWN_KEYS_MAX) {
-            sweep.take(context, some, on_report).await?;
-        }
-        from = page.next;
-        if from.is_none() {
-            break;
-        }
-    }
-    Ok(sweep.out)
+    sweep.ended()
 }
 
-/// Cut off while there is still time to say so.
-async fn in_time<T>(invocation: &Invocation<'_>, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let Some(at) = invocation.deadline else { return work.await };
+/// Cut off while there is still time to say so: none when it is up.
+async fn in_time<T>(invocation: &Invocation<'_>, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    let Some(at) = invocation.deadline else { return work.await.map(Some) };
     let left = at.saturating_duration_since(Instant::now()).saturating_sub(invocation.exit_limit() / 2);
-    tokio::time::timeout(left, work).await.unwrap_or_else(|_| {
-        Err(Error::transient("reprocess the prefix: the invocation's time is up")
-            .with_hint("run the same request again; give the function more time if it never gets further"))
-    })
+    tokio::time::timeout(left, work).await.map_or(Ok(None), |done| done.map(Some))
 }
 
 struct Sweep<'a> {
     selection: &'a Selection,
-    load_max: usize,
+    means: Means<'a>,
     invocation: &'a Invocation<'a>,
     slowest: Duration,
+    /// Chosen, and neither loaded nor handed on yet.
+    waiting: Vec<Chosen>,
+    /// Everything up to this object is settled.
+    position: Option<ObjectRef>,
     out: Outcome,
 }
 
 impl Sweep<'_> {
-    fn has(&self, time: Duration) -> bool {
+    fn has(&self, ms: u64) -> bool {
+        let time = Duration::from_millis(ms);
         self.invocation.deadline.is_none_or(|at| at.saturating_duration_since(Instant::now()) > time)
     }
 
+    /// As long as the longest load so far, and once more.
+    fn has_for_load(&self) -> bool {
+        let slowest_ms = u64::try_from(self.slowest.as_millis()).unwrap_or(u64::MAX);
+        self.has(slowest_ms.saturating_mul(2).max(LOAD_RESERVE_MS))
+    }
+
+    async fn run(&mut self, context: &mut Context, on_report: &mut (dyn FnMut(Report) + Send)) -> Result<()> {
+        if self.selection.needs_ledger() && context.ledger.is_none() {
+            return Err(Error::config("the ledger is off: nobody knows what is missing or has failed")
+                .with_hint("remove `ledger: off` (HOLOLOAD_LEDGER), or leave `missing` and `failed` out"));
+        }
+        let mut source = Source::new(self.selection);
+        let mut counted_pages = 0;
+        while !source.is_at_end {
+            counted_pages += u32::from(self.out.left_count > 0);
+            if counted_pages > COUNTED_PAGES_MAX || !self.has(PAGE_RESERVE_MS) {
+                self.out.is_cut_short = true;
+                return Ok(());
+            }
+            let page = in_time(self.invocation, source.page(context)).await?;
+            let Some(page) = page else { return self.cut_short() };
+            for some in page.chunks(KNOWN_KEYS_MAX) {
+                if !self.take(context, some, on_report).await? {
+                    return self.cut_short();
+                }
+                self.tell();
+            }
+        }
+        self.finish(context, on_report).await
+    }
+
+    /// What was found was there at some time; what somebody named should be.
+    fn may_be_gone(&self) -> bool {
+        self.selection.objects.is_empty()
+    }
+
+    fn tell(&self) {
+        if let Some(tell) = self.means.on_progress {
+            tell(&self.out);
+        }
+    }
+
+    /// Time is up; a sweep that has not settled anything will not get further the next time either.
+    fn cut_short(&mut self) -> Result<()> {
+        self.out.is_cut_short = true;
+        if self.position.is_some() {
+            return Ok(());
+        }
+        Err(Error::transient("reprocess: the invocation's time is up")
+            .with_hint("run the same request again; give the function more time if it never gets further"))
+    }
+
+    /// False when time is up.
     async fn take(
         &mut self,
         context: &mut Context,
-        listed: &[Listed],
+        found: &[Found],
         on_report: &mut (dyn FnMut(Report) + Send),
-    ) -> Result<()> {
-        let routed = self.routed(context, listed)?;
+    ) -> Result<bool> {
+        let routed = self.routed(context, found)?;
         let invocation = self.invocation;
         let choosing = self.choose(context, routed).boxed();
-        for chosen in in_time(invocation, choosing).await? {
+        let Some(chosen) = in_time(invocation, choosing).await? else { return Ok(false) };
+        for one in chosen {
+            let is_full = self.out.chosen_count >= self.means.load_max as u64;
+            // Once one was left, all after it are: what is loaded is a part from the beginning.
+            let is_left = is_full || self.out.left_count > 0;
             if self.selection.dry_run {
                 self.out.chosen_count += 1;
                 if self.out.chosen.len() < NAMED_MAX {
-                    self.out.chosen.push(chosen);
+                    self.out.chosen.push(one);
                 }
-                continue;
-            }
-            // As long as the longest load so far, and once more.
-            let needed = (self.slowest * 2).max(Duration::from_millis(LOAD_RESERVE_MS));
-            let is_full = self.out.chosen_count >= self.load_max as u64;
-            // Once one was left, all after it are: what is loaded is a part from the beginning.
-            if is_full || self.out.left_count > 0 || !self.has(needed) {
+            } else if is_left || self.means.queue.is_none() && !self.has_for_load() {
                 self.out.left_count += 1;
+            } else if self.means.queue.is_some() {
+                self.out.chosen_count += 1;
+                self.waiting.push(one);
+            } else {
+                self.out.chosen_count += 1;
+                let object = one.object.clone();
+                if self.load_here(context, one, on_report).await {
+                    self.position = Some(object);
+                } else {
+                    self.out.left_count += 1;
+                }
+            }
+        }
+        if self.waiting.len() > self.means.inline_max && !self.flush(context).await? {
+            return Ok(false);
+        }
+        if self.out.left_count == 0 && self.waiting.is_empty() {
+            self.position = found.last().map(|last| last.object.clone()).or(self.position.take());
+        }
+        Ok(true)
+    }
+
+    /// False when the load is to be continued.
+    async fn load_here(
+        &mut self,
+        context: &mut Context,
+        chosen: Chosen,
+        on_report: &mut (dyn FnMut(Report) + Send),
+    ) -> bool {
+        let begun = Instant::now();
+        let (force, may_be_gone) = (self.selection.force, self.may_be_gone());
+        let request = Request { may_be_gone, force, ..Request::manual(chosen.object) };
+        let report = load(context, &request, self.invocation).boxed().await;
+        self.slowest = self.slowest.max(begun.elapsed());
+        self.out.classes.extend(report.class());
+        let is_done = report.status != Status::Continued;
+        on_report(report);
+        is_done
+    }
+
+    /// The few that came together in spite of a queue; what there is no time for goes there all the same.
+    async fn finish(
+        &mut self,
+        context: &mut Context,
+        on_report: &mut (dyn FnMut(Report) + Send),
+    ) -> Result<()> {
+        let mut rest = Vec::new();
+        for one in std::mem::take(&mut self.waiting) {
+            if self.out.queued_count > 0 || !self.has_for_load() {
+                rest.push(one);
                 continue;
             }
-            self.out.chosen_count += 1;
-            let begun = Instant::now();
-            let request = Request { force: self.selection.force, ..Request::manual(chosen.object) };
-            let report = load(context, &request, self.invocation).boxed().await;
-            self.slowest = self.slowest.max(begun.elapsed());
-            self.out.classes.extend(report.class());
-            self.out.left_count += u64::from(report.status == Status::Continued);
-            on_report(report);
+            let again = one.clone();
+            if !self.load_here(context, one, on_report).await {
+                rest.push(again);
+            } else if rest.is_empty() {
+                self.position = Some(again.object);
+            }
+        }
+        self.waiting = rest;
+        if !self.flush(context).await? {
+            self.out.is_cut_short = true;
         }
         Ok(())
     }
 
+    /// Hands everything that waits to the queue; false when time is up.
+    async fn flush(&mut self, context: &Context) -> Result<bool> {
+        let Some(queue) = self.means.queue else { return Ok(true) };
+        let aws = context.aws.clone().ok_or_else(|| Error::bug("send messages without a client"))?;
+        while !self.waiting.is_empty() {
+            if !self.has(PAGE_RESERVE_MS) {
+                return Ok(false);
+            }
+            let count = self.waiting.len().min(GROUP_MESSAGES_MAX);
+            let message =
+                |one: &Chosen| manual_message(&one.object, self.selection.force, self.may_be_gone());
+            let messages: Vec<String> = self.waiting.iter().take(count).map(message).collect();
+            let sending = aws.send_messages(queue, &messages);
+            if in_time(self.invocation, sending).await?.is_none() {
+                return Ok(false);
+            }
+            self.out.queued_count += count as u64;
+            self.position = self.waiting.drain(..count).next_back().map(|last| last.object);
+            self.tell();
+        }
+        Ok(true)
+    }
+
+    fn ended(self) -> Outcome {
+        let Self { selection, waiting, position, mut out, .. } = self;
+        let unsent = waiting.len() as u64;
+        out.chosen_count -= unsent;
+        out.left_count += unsent;
+        if (out.left_count > 0 || out.is_cut_short) && selection.objects.is_empty() {
+            out.next = position.or_else(|| selection.start_after.clone());
+        }
+        out
+    }
+
     /// Objects with the table of their route; the others are passed over.
-    fn routed<'l>(&mut self, context: &Context, listed: &'l [Listed]) -> Result<Vec<(&'l Listed, Chosen)>> {
-        let mut routed = Vec::with_capacity(listed.len());
-        for one in listed {
+    fn routed<'l>(&mut self, context: &Context, found: &'l [Found]) -> Result<Vec<(&'l Found, Chosen)>> {
+        let mut routed = Vec::with_capacity(found.len());
+        for one in found {
             let is_after = |from: i64| one.last_modified_ms.is_none_or(|at| at >= from);
             let is_before = |to: i64| one.last_modified_ms.is_none_or(|at| at < to);
             if !self.selection.modified_after_ms.is_none_or(is_after)
@@ -203,42 +289,35 @@ impl Sweep<'_> {
                 continue;
             }
             self.out.listed_count += 1;
-            let object = ObjectRef { bucket: self.selection.bucket.clone(), key: one.key.clone() };
-            if one.key.ends_with('/') && one.size == 0 {
-                self.ignore(object.key, "a folder marker");
-            } else if context.rejects.as_ref().is_some_and(|place| place.holds(&object)) {
-                self.ignore(object.key, "a reject object of our own");
-            } else {
-                match context.planner.destination(&object) {
-                    Ok(Destination::Route(route)) => {
-                        let (table, size) = (route.table.to_string(), one.size);
-                        routed.push((one, Chosen { object, table, reason: "asked for", size }));
-                    }
-                    Ok(Destination::Ignored(reason)) => self.ignore(object.key, &reason),
-                    // Where an object without a route is to fail, asking for a prefix is not asking for it.
-                    Err(error) if error.class() == Class::Config && !context.planner.is_empty() => {
-                        self.ignore(object.key, "no route matches");
-                    }
-                    Err(error) => return Err(error),
+            match table(context, one)? {
+                Ok(table) => {
+                    let (object, size) = (one.object.clone(), one.size);
+                    routed.push((one, Chosen { object, table, reason: "asked for", size }));
                 }
+                Err(reason) => self.ignore(&one.object, reason),
             }
         }
         Ok(routed)
     }
 
-    fn ignore(&mut self, key: String, reason: &str) {
+    fn ignore(&mut self, object: &ObjectRef, reason: String) {
         self.out.ignored_count += 1;
         if self.out.ignored.len() < NAMED_MAX {
-            self.out.ignored.push((key, reason.to_owned()));
+            let is_named = self.selection.bucket.is_empty();
+            let name = if is_named { object.address() } else { object.key.clone() };
+            self.out.ignored.push((name, reason));
         }
     }
 
-    async fn choose(&mut self, context: &mut Context, routed: Vec<(&Listed, Chosen)>) -> Result<Vec<Chosen>> {
+    async fn choose(&mut self, context: &mut Context, routed: Vec<(&Found, Chosen)>) -> Result<Vec<Chosen>> {
+        if self.selection.is_of_ledger() {
+            return Ok(self.failed(routed));
+        }
         if routed.is_empty() || !self.selection.needs_ledger() {
             return Ok(routed.into_iter().map(|(_, chosen)| chosen).collect());
         }
         let Some(ledger) = context.ledger.clone() else { return Ok(Vec::new()) };
-        let keys: Vec<&str> = routed.iter().map(|(listed, _)| listed.key.as_str()).collect();
+        let keys: Vec<&str> = routed.iter().map(|(found, _)| found.object.key.as_str()).collect();
         let session = context.bare_session().await?;
         let known = match known(&ledger, session, &self.selection.bucket, &keys).await {
             // No ledger yet: nothing has been loaded.
@@ -246,10 +325,10 @@ impl Sweep<'_> {
             known => known?,
         };
         let mut taken = Vec::new();
-        for (listed, mut chosen) in routed {
-            let lines = known.get(&listed.key).map(Vec::as_slice).unwrap_or_default();
+        for (found, mut chosen) in routed {
+            let lines = known.get(&found.object.key).map(Vec::as_slice).unwrap_or_default();
             let lines = lines.iter().filter(|line| line.table == chosen.table);
-            match missing_or_failed(self.selection, listed.etag.as_deref(), &lines.collect::<Vec<_>>()) {
+            match missing_or_failed(self.selection, found.etag.as_deref(), &lines.collect::<Vec<_>>()) {
                 Some(reason) => {
                     chosen.reason = reason;
                     taken.push(chosen);
@@ -258,5 +337,43 @@ impl Sweep<'_> {
             }
         }
         Ok(taken)
+    }
+
+    /// Of what the ledger says failed, what failed for the table that its route leads to now.
+    fn failed(&mut self, routed: Vec<(&Found, Chosen)>) -> Vec<Chosen> {
+        let mut taken = Vec::with_capacity(routed.len());
+        for (found, chosen) in routed {
+            // Without a name it failed before its table was known.
+            let is_own = |table: &String| table.is_empty() || *table == chosen.table;
+            if found.failed_tables.iter().any(is_own) {
+                taken.push(Chosen { reason: "its last load failed", ..chosen });
+            } else {
+                let tables = found.failed_tables.join(", ");
+                let reason = format!("it failed for {tables}; its route leads to {}", chosen.table);
+                self.ignore(&found.object, reason);
+            }
+        }
+        taken
+    }
+}
+
+/// The table that an object's rows go to, or why it is passed over.
+fn table(context: &Context, found: &Found) -> Result<std::result::Result<String, String>> {
+    let object = &found.object;
+    // Only a listing knows the size for sure.
+    if object.key.ends_with('/') && found.size == 0 && found.etag.is_some() {
+        return Ok(Err("a folder marker".to_owned()));
+    }
+    if context.rejects.as_ref().is_some_and(|place| place.holds(object)) {
+        return Ok(Err("a reject object of our own".to_owned()));
+    }
+    match context.planner.destination(object) {
+        Ok(Destination::Route(route)) => Ok(Ok(route.table.to_string())),
+        Ok(Destination::Ignored(reason)) => Ok(Err(reason)),
+        // Where an object without a route is to fail, asking for a prefix is not asking for it.
+        Err(error) if error.class() == Class::Config && !context.planner.is_empty() => {
+            Ok(Err("no route matches".to_owned()))
+        }
+        Err(error) => Err(error),
     }
 }

@@ -26,6 +26,8 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("HOLOLOAD_WRITE_MODE", "routes.write.mode"),
     ("HOLOLOAD_BAD_ROWS_MAX", "routes.bad_rows.max"),
     ("HOLOLOAD_BAD_ROWS_MAX_PERCENT", "routes.bad_rows.max_percent"),
+    ("HOLOLOAD_QUEUE", ""),
+    ("HOLOLOAD_METRICS", ""),
 ];
 
 /// The one route of a configuration that has none takes every object.
@@ -53,6 +55,41 @@ impl Environment {
     /// The value of `name`; empty counts as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether Lambda's door prints metrics.
+    ///
+    /// # Errors
+    /// `Config` for a word that is neither `on` nor `off`.
+    pub fn metrics(&self) -> Result<bool> {
+        match self.get("HOLOLOAD_METRICS") {
+            None | Some("on") => Ok(true),
+            Some("off") => Ok(false),
+            Some(other) => {
+                Err(Error::config(format!("HOLOLOAD_METRICS must be `on` or `off`, not `{other}`"))
+                    .with_hint("`off` prints no metrics; without it they are printed"))
+            }
+        }
+    }
+
+    /// ARN of the queue that takes what is too much for one invocation.
+    ///
+    /// # Errors
+    /// `Config` for what is no ARN of such a queue.
+    pub fn queue(&self) -> Result<Option<String>> {
+        let Some(arn) = self.get("HOLOLOAD_QUEUE") else { return Ok(None) };
+        let refuse = |hint: &str| {
+            Err(Error::config(format!("HOLOLOAD_QUEUE (`--queue`) cannot be `{arn}`")).with_hint(hint))
+        };
+        let parts: Vec<&str> = arn.split(':').collect();
+        if !matches!(parts[..], ["arn", _, "sqs", region, account, name] if ![region, account, name].contains(&""))
+        {
+            return refuse("write the queue's ARN: `arn:aws:sqs:region:account:name`");
+        }
+        if arn.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo") {
+            return refuse("the function's queue is a standard one: S3 sends nothing to FIFO queues");
+        }
+        Ok(Some(arn.to_owned()))
     }
 
     /// Sets one variable.

@@ -326,6 +326,8 @@ pub struct Settings {
     pub unmatched: Unmatched,
     /// Answer an object whose content failed as done.
     pub acknowledge_failed: bool,
+    /// ARN of the queue that takes what is too much for one invocation.
+    pub queue: Option<String>,
     /// Things worth telling that are no errors.
     pub warnings: Vec<String>,
 }
@@ -346,7 +348,7 @@ impl Settings {
         let mut warnings = Vec::new();
         environment.lay_over(&mut said, &mut warnings)?;
         let file: File = from_value(Value::Object(said))?;
-        file.into_settings(warnings)
+        Ok(Self { queue: environment.queue()?, ..file.into_settings(warnings)? })
     }
 
     /// The target, or the error that says how to name one.
@@ -408,6 +410,7 @@ impl File {
             routes: self.routes,
             unmatched: self.unmatched,
             acknowledge_failed: self.acknowledge_failed,
+            queue: None,
             warnings,
         })
     }

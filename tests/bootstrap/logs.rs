@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use crate::support::runtime_api::RuntimeApi;
 use crate::world::{World, failure, orders, report};
 
+/// What was logged; metrics stand between.
 fn lines(handler: &RuntimeApi) -> Vec<Value> {
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    handler.log_text().lines().map(parse).collect()
+    let all = handler.log_text().lines().map(parse).collect::<Vec<Value>>();
+    all.into_iter().filter(|line| line["_aws"].is_null()).collect()
 }
 
 fn finished(handler: &RuntimeApi) -> Vec<Value> {

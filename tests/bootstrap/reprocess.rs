@@ -79,6 +79,7 @@ fn an_object_that_fails_is_told_and_the_others_are_loaded() {
     let failed = failure(handler.invoke_json(&request));
     assert_eq!(failed.error_type, "Input");
     assert_eq!(failed.answer["objects"].as_array().map(Vec::len), Some(3));
+    assert_eq!(sum(&failed.answer), [3, 3, 0, 0], "an error answer says how far it came, too");
     assert_eq!(world.database.count("orders"), 2);
 }
 
@@ -92,16 +93,21 @@ fn what_is_not_understood_is_refused() {
         (json!({"prefix": "s3://b/", "mising": true}), "`mising` is not known here"),
         (json!({"prefix": "s3://b/", "modified_after": "soon"}), "read the time `soon`"),
         (json!({"prefix": "s3://b/", "limit": 0}), "`limit` must be a number"),
+        (
+            json!({"prefix": "s3://b/", "modified_within_hours": 0}),
+            "`modified_within_hours` must be a number",
+        ),
+        (
+            json!({"prefix": "s3://b/", "modified_within_hours": 2, "modified_after": "2026-11-01"}),
+            "a window of hours has no other beginning",
+        ),
+        (json!({"prefix": "s3://b/", "start_after": "k"}), "read the object address `k`"),
+        (json!({"prefix": "s3://b/", "start_after": "s3://c/k"}), "it is to begin in another bucket"),
+        (json!({"missing": true}), "it names neither objects nor a prefix"),
+        (json!({"missing": true, "failed": true}), "it names neither objects nor a prefix"),
     ] {
         let failed = failure(handler.invoke_json(&json!({"reprocess": request})));
         assert_eq!(failed.error_type, "Input");
         assert!(failed.line.contains(part), "{failed:?}");
     }
-    // A queue's message has no answer that could say what is left.
-    let body = json!({"reprocess": {"prefix": "s3://b/", "missing": true}}).to_string();
-    let message = json!({"Records": [{"messageId": "m", "receiptHandle": "r", "body": body, "eventSource": "aws:sqs",
-        "attributes": {}, "eventSourceARN": "arn:aws:sqs:eu-west-1:1:q"}]});
-    let answer = handler.invoke_json(&message).expect_ok();
-    assert_eq!(answer["batchItemFailures"], json!([{"itemIdentifier": "m"}]));
-    assert!(handler.log_text().contains("a prefix is for a direct invocation"));
 }

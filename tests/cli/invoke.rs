@@ -96,7 +96,7 @@ fn invoke_answers_errors_by_class_with_the_reports() {
     for event in [
         json!({"hello": 1}),
         json!([1]),
-        json!({"Records": [{"eventSource": "aws:kinesis"}]}),
+        json!({"Records": [{"eventSource": "aws:sns"}]}),
         json!({"s3": "s3://b/k", "forse": true}),
     ] {
         let answer = invoke(&lab, &event).run().exits(1).json();
@@ -136,4 +136,24 @@ fn invoke_answers_a_queue_s_batch_with_the_messages_that_failed() {
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "2"}, {"itemIdentifier": "3"}]}));
     assert_eq!(lab.rows("SELECT * FROM t"), ["1|a"]);
     lab.assert_gone();
+}
+
+/// The files of `events/` as they are, in a bucket where none of their objects is: told to the one who asks, `deleted` for who only heard.
+#[test]
+fn invoke_takes_every_sample() {
+    let lab = Lab::new("invoke_samples", TABLE);
+    s3().create_bucket("bob-embulk-demo", crate::support::s3::BucketOptions::default());
+    let folder = format!("{}/events", env!("CARGO_MANIFEST_DIR"));
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().and_then(std::ffi::OsStr::to_str).expect("a name").to_owned();
+        let is_asked = ["manual", "reprocess", "step-functions", "batch-operations"]
+            .iter()
+            .any(|kind| name.starts_with(kind));
+        // One says nothing of the version, and one of the other's messages is not JSON.
+        let exit = i32::from(is_asked || name == "s3-minimal" || name == "sqs");
+        let answer = lab.holoload(&["invoke", path.to_str().expect("UTF-8")]).run().exits(exit).json();
+        assert!(answer.is_object(), "{name}: {answer}");
+    }
+    assert!(lab.rows("SELECT * FROM t").is_empty());
 }

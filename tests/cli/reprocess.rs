@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::TABLE;
 use crate::harness::{Lab, Run, assert_contains, s3};
+use crate::sqs::{ARN, Sqs};
 
 /// Everything under `in/` goes into the table.
 fn reprocess(lab: &Lab, arguments: &[&str]) -> Run {
@@ -145,4 +146,112 @@ fn objects_are_chosen_by_the_time_they_were_put() {
     let off = reprocess(&lab, &["--missing"]).env("HOLOLOAD_LEDGER", "off").run();
     off.refused(2, "the ledger is off", "HOLOLOAD_LEDGER");
     assert!(s3().keys(&lab.bucket, "in/rejects/").is_empty());
+}
+
+/// Whether people or events ask: the same is found, and said in the same words.
+#[test]
+fn the_command_line_and_the_event_answer_alike() {
+    let lab = Lab::new("reprocess_alike", TABLE);
+    let first = lab.put("in/a.csv", "id,name\n1,a\n");
+    let bad = lab.put("in/bad.csv", "id,name\nx,c\n");
+    lab.put("in/c.csv", "id,name\n3,c\n");
+    reprocess(&lab, &["--dry-run"]).run().exits(0);
+    load(&lab, &first).run().loaded();
+    load(&lab, &bad).run().exits(1);
+    let prefix = lab.address("");
+    let invoke = |request: Value| {
+        let event = lab.file("event.json", json!({"reprocess": request}).to_string());
+        let config = lab.folder().join("config.yml").display().to_string();
+        let run = lab.holoload(&["invoke", &event]).without("HOLOLOAD_TABLE").env("HOLOLOAD_CONFIG", config);
+        run.run().exits(0).json()
+    };
+    let start = lab.address("in/b.csv");
+    for (count, arguments, request) in [
+        (2, vec!["--missing"], json!({"prefix": prefix, "missing": true})),
+        (
+            1,
+            vec!["--failed", "--start-after", &start],
+            json!({"prefix": prefix, "failed": true, "start_after": start}),
+        ),
+        (3, vec!["--within-hours", "2"], json!({"prefix": prefix, "modified_within_hours": 2})),
+        (
+            0,
+            vec!["--since", "2020-01-01", "--until", "2020-01-02", "--missing"],
+            json!({"prefix": prefix, "modified_after": "2020-01-01", "modified_before": "2020-01-02", "missing": true}),
+        ),
+    ] {
+        let said =
+            reprocess(&lab, &[&["--dry-run", "--json"], arguments.as_slice()].concat()).run().exits(0).json();
+        let mut request = request;
+        request["dry_run"] = true.into();
+        assert_eq!(said, invoke(request), "{arguments:?}");
+        assert_eq!(said["reprocess"]["chosen_count"], count, "{arguments:?}: {said:#}");
+    }
+    let config = lab.folder().join("config.yml").display().to_string();
+    let failed = |arguments: &[&str]| {
+        let run = lab.holoload(&[&["reprocess", "--failed", "--json"], arguments].concat());
+        run.without("HOLOLOAD_TABLE").env("HOLOLOAD_CONFIG", config.clone()).run()
+    };
+    let said = failed(&["--dry-run"]).exits(0).json();
+    assert_eq!(said, invoke(json!({"failed": true, "dry_run": true})));
+    assert_eq!(said["reprocess"]["chosen"][0]["object"], bad);
+    // And so of what is done: the counts are the same, whoever asked.
+    let members =
+        |answer: &Value| answer["reprocess"].as_object().expect("a sum").keys().cloned().collect::<Vec<_>>();
+    lab.put("in/bad.csv", "id,name\n2,c\n");
+    let answer = failed(&[]).exits(0).json();
+    assert_eq!(keys(&answer), ["in/bad.csv loaded"]);
+    assert_eq!(members(&answer), members(&said));
+}
+
+#[test]
+fn a_queue_that_is_named_takes_every_object() {
+    let lab = Lab::new("reprocess_queue", TABLE);
+    let sqs = Sqs::start();
+    for key in ["in/a.csv", "in/b.csv", "in/c.csv"] {
+        lab.put(key, "id,name\n1,x\n");
+    }
+    let queued = |arguments: &[&str]| {
+        let run = reprocess(&lab, arguments).env("AWS_ENDPOINT_URL_SQS", sqs.endpoint());
+        run.env("AWS_REGION", "ap-northeast-1").run()
+    };
+    let text = queued(&["--queue", ARN, "--force", "--limit", "2"]).exits(0).stdout;
+    assert_contains(&text, "3 objects listed: 0 tried, 2 queued, 0 need nothing, 0 ignored, 1 left");
+    assert_contains(&text, &format!("next: --start-after '{}'", lab.address("in/b.csv")));
+    let message = |key: &str| json!({"s3": lab.address(key), "force": true, "if_exists": true});
+    assert_eq!(sqs.drain(), [message("in/a.csv"), message("in/b.csv")]);
+    let rest = queued(&["--queue", ARN, "--json", "--start-after", &lab.address("in/b.csv")]).exits(0).json();
+    assert_eq!((&rest["reprocess"]["queued_count"], &rest["reprocess"]["next"]), (&json!(1), &Value::Null));
+    assert_eq!(sqs.drain(), [json!({"s3": lab.address("in/c.csv"), "if_exists": true})]);
+    assert_eq!(lab.db.count("t"), 0, "nothing is loaded here");
+    // The function's variable alone sends nothing from here.
+    let answer = reprocess(&lab, &["--json"]).env("HOLOLOAD_QUEUE", ARN).run().exits(0).json();
+    assert_eq!(answer["reprocess"]["queued_count"], 0);
+    assert!(sqs.drain().is_empty());
+
+    // What was sent before the queue failed is said, and where to go on.
+    sqs.refuse(|_| Some((true, "InvalidMessageContents")));
+    let failed = queued(&["--queue", ARN, "--json"]).exits(2);
+    assert_eq!(failed.json()["reprocess"]["is_cut_short"], true);
+    assert_contains(&failed.stderr, "error: put messages into the queue");
+    for arn in ["loads", "arn:aws:sns:eu-west-1:1:t", "arn:aws:sqs:eu-west-1:1:q.fifo"] {
+        queued(&["--queue", arn]).refused(2, "HOLOLOAD_QUEUE (`--queue`) cannot be", "");
+    }
+}
+
+#[test]
+fn what_goes_together_is_checked_before_anything_is_read() {
+    let lab = Lab::new("reprocess_usage", TABLE);
+    for arguments in [
+        vec!["reprocess"],
+        vec!["reprocess", "--missing"],
+        vec!["reprocess", "--missing", "--failed"],
+        vec!["reprocess", "--failed", "--within-hours", "0"],
+        vec!["reprocess", "--failed", "--within-hours", "2", "--since", "2026-01-01"],
+        vec!["reprocess", "--prefix", "s3://b/", "--start-after", "s3://c/k"],
+        vec!["reprocess", "--prefix", "s3://b/", "--start-after", "k"],
+    ] {
+        let run = lab.holoload(&arguments).env("HOLOLOAD_HOST", "");
+        assert_eq!(run.run().exits(2).stdout, "", "{arguments:?}");
+    }
 }

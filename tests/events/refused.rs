@@ -43,14 +43,13 @@ fn unknown_payloads_name_the_accepted_shapes() {
         json!({"s3": 5}),
         json!({"s3": null}),
         json!({"key1": "value1", "key2": "value2", "key3": "value3"}),
-        json!({"version": "0", "id": "7bf73129-1428-4cd3-a780-95db273d1602", "detail-type": "EC2 Instance State-change Notification",
-               "source": "aws.ec2", "account": "123456789012", "time": "2026-03-01T09:30:15Z", "region": "ap-northeast-1",
-               "resources": ["arn:aws:ec2:ap-northeast-1:123456789012:instance/i-abcd1111"],
-               "detail": {"instance-id": "i-abcd1111", "state": "pending"}}),
         json!({"Records": [{"EventVersion": "1.0", "EventSource": "aws:sns", "EventSubscriptionArn": "arn:aws:sns:eu-west-1:1:t:u",
                "Sns": {"Type": "Notification", "MessageId": "95df01b4", "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Message": "{}"}}]}),
-        json!({"Records": [{"eventID": "1", "eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": {"Keys": {}}}]}),
-        json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": "SGVsbG8="}}]}),
+        json!({"Records": [{"eventSource": "aws:kinesis"}, {}]}),
+        json!({"requestContext": {"http": {"method": "GET"}}, "rawPath": "/", "version": "2.0"}),
+        json!({"job": {"id": "j"}}),
+        json!({"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Message": "not JSON"}),
+        json!({"version": "0", "detail-type": "Order Placed", "source": "com.example", "detail": {"order": 1}}),
     ] {
         unrecognised(&payload);
     }
@@ -153,14 +152,14 @@ fn messages_are_judged_one_by_one() {
     }
 }
 
-/// A queue's message that holds a queue's messages is refused, however deep it goes.
+/// A queue's message may hold what came out of another queue, but not without an end.
 #[test]
 fn envelopes_in_envelopes_end() {
     let mut body = json!({"Records": [record("k.csv")]});
     for depth in 0..6 {
         body = json!({"Records": [message("m", &body.to_string())]});
         let Ok(Event::Messages(messages)) = parse(&body) else { panic!("messages at depth {depth}") };
-        assert_eq!(messages[0].content.is_ok(), depth == 0, "depth {depth}");
+        assert_eq!(messages[0].content.is_ok(), depth < 3, "depth {depth}");
     }
 }
 
@@ -187,4 +186,25 @@ fn a_message_by_hand_needs_little() {
     let batch = message.content.as_ref().expect("understood");
     assert!(batch.requests[0].is_manual);
     assert_eq!(batch.requests[0].object.key, "k.csv");
+}
+
+#[test]
+fn failure_records_in_failure_records_end() {
+    let mut payload = json!({"Records": [record("k.csv")]});
+    for depth in 1..7 {
+        assert_eq!(parse(&payload).is_ok(), depth <= 4, "depth {depth}");
+        payload = json!({"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": payload});
+    }
+}
+
+/// What has another structure may mean something else by the same names.
+#[test]
+fn another_major_version_of_the_notification_is_refused() {
+    for (version, is_known) in
+        [("2.0", true), ("2.1", true), ("2.6", true), ("3.0", false), ("1.9", false), ("20.0", false)]
+    {
+        let mut record = record("k.csv");
+        record["eventVersion"] = version.into();
+        assert_eq!(parse(&json!({"Records": [record]})).is_ok(), is_known, "{version}");
+    }
 }

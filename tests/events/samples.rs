@@ -1,14 +1,16 @@
 //! `events/*.json`: one payload for each way in, as its sender writes it.
 
+use holoload::event::Selection;
+
 use super::{Door, Event, Said, Value, assert_says, objects, parse};
 
-fn sample(name: &str) -> Value {
+pub(super) fn sample(name: &str) -> Value {
     let path = format!("{}/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-const BOOK_ORDER: Said = Said {
+pub(super) const BOOK_ORDER: Said = Said {
     bucket: "bob-embulk-demo",
     key: "original-data/book_order.csv",
     version_id: None,
@@ -33,12 +35,25 @@ fn every_sample_is_understood() {
         let stem = name.strip_suffix(".json").unwrap_or_else(|| panic!("{name} is no payload"));
         assert!(parse(&sample(stem)).is_ok(), "{name}");
     }
-    // Each is compared in a test of its own below.
+    // Each is compared in a test of its own, here or beside.
     let compared = [
+        "batch-operations-1.0.json",
+        "batch-operations-2.0.json",
         "continuation.json",
+        "dead-letter.json",
         "doctor.json",
+        "eventbridge-delete.json",
+        "eventbridge-in-sqs.json",
+        "eventbridge.json",
+        "failure-record-in-sqs.json",
+        "failure-record.json",
+        "manual-if-exists.json",
         "manual-version.json",
         "manual.json",
+        "reprocess-failed.json",
+        "reprocess-handed-on.json",
+        "reprocess-missing.json",
+        "reprocess-window.json",
         "reprocess.json",
         "s3-delete.json",
         "s3-folder-marker.json",
@@ -46,7 +61,13 @@ fn every_sample_is_understood() {
         "s3-minio.json",
         "s3-test-event.json",
         "s3.json",
+        "schedule.json",
+        "sns-in-sqs.json",
+        "sns.json",
         "sqs.json",
+        "step-functions-batch.json",
+        "step-functions-inventory.json",
+        "step-functions-item.json",
     ];
     assert_eq!(names, compared);
 }
@@ -201,4 +222,76 @@ fn reprocess() {
     };
     assert_says(&requests[0], &first);
     assert_says(&requests[1], &Said { key: "encryption-data/book_order.csv", ..first });
+}
+
+#[test]
+fn manual_if_exists() {
+    let (requests, _) = objects(&sample("manual-if-exists"), Door::Manual);
+    let said = Said {
+        bucket: BOOK_ORDER.bucket,
+        key: BOOK_ORDER.key,
+        is_manual: true,
+        force: true,
+        ..Said::default()
+    };
+    assert_says(&requests[0], &said);
+    assert!(requests[0].may_be_gone);
+    let (requests, _) = objects(&sample("manual"), Door::Manual);
+    assert!(!requests[0].may_be_gone, "somebody named it");
+}
+
+#[track_caller]
+fn selection(name: &str) -> Selection {
+    match parse(&sample(name)) {
+        Ok(Event::Reprocess(selection)) => selection,
+        other => panic!("taken for something else: {other:?}"),
+    }
+}
+
+fn under(prefix: &str) -> Selection {
+    Selection { bucket: BOOK_ORDER.bucket.to_owned(), prefix: prefix.to_owned(), ..Selection::default() }
+}
+
+#[test]
+fn reprocess_failed() {
+    let expected = Selection { failed: true, within_hours: Some(24), ..Selection::default() };
+    assert_eq!(selection("reprocess-failed"), expected);
+    assert!(expected.is_of_ledger());
+}
+
+#[test]
+fn reprocess_missing() {
+    let expected = Selection { missing: true, within_hours: Some(48), ..under("original-data/") };
+    assert_eq!(selection("reprocess-missing"), expected);
+}
+
+#[test]
+fn reprocess_window() {
+    let expected = Selection {
+        modified_after_ms: Some(1_772_323_200_000),
+        modified_before_ms: Some(1_774_969_200_000),
+        limit: Some(500),
+        force: true,
+        dry_run: true,
+        ..under("original-data/2026-03/")
+    };
+    assert_eq!(selection("reprocess-window"), expected);
+}
+
+/// What one invocation writes the next one reads, as a message or by itself.
+#[test]
+fn reprocess_handed_on() {
+    let payload = sample("reprocess-handed-on");
+    let read = selection("reprocess-handed-on");
+    assert_eq!(
+        read.start_after.as_ref().map(|start| start.key.as_str()),
+        Some("original-data/2026-03/注文 1+2.csv")
+    );
+    assert_eq!((read.hop, read.limit), (3, Some(1_200)));
+    assert_eq!(read.payload(), payload);
+    let message = super::message("m", &payload.to_string());
+    let Ok(Event::Messages(messages)) = parse(&serde_json::json!({"Records": [message]})) else {
+        panic!("messages")
+    };
+    assert_eq!(messages[0].content.as_ref().expect("understood").sweeps, [read]);
 }

@@ -87,3 +87,39 @@ fn old_lines_are_deleted_by_key() {
         hologres.assert_nothing_forbidden();
     }
 }
+
+#[test]
+fn what_failed_is_found_without_a_listing() {
+    for profile in PROFILES {
+        let hologres = Hologres::of(profile, true, "failed_hologres", TABLE);
+        for (key, text) in
+            [("a.csv", "id,name\n1,a\n"), ("b.csv", "id,name\nx,b\n"), ("c.csv", "id,name\nx,c\n")]
+        {
+            hologres.load(&hologres.put(key, text)).run();
+        }
+        hologres.put("b.csv", "id,name\n2,b\n");
+        let run = |arguments: &[&str]| {
+            hologres.holoload(&[&["reprocess", "--failed", "--json"], arguments].concat()).run()
+        };
+        let dry = run(&["--dry-run"]).exits(0).json();
+        let chosen: Vec<String> = dry["reprocess"]["chosen"]
+            .as_array()
+            .expect("chosen")
+            .iter()
+            .map(|one| one["object"].as_str().expect("an address").to_owned())
+            .collect();
+        assert_eq!(chosen, [hologres.address("b.csv"), hologres.address("c.csv")]);
+        for (arguments, count) in
+            [(["--since", "2999-01-01"], 0), (["--until", "2020-01-01"], 0), (["--within-hours", "1"], 2)]
+        {
+            let answer = run(&[&["--dry-run"], arguments.as_slice()].concat()).exits(0).json();
+            assert_eq!(answer["reprocess"]["listed_count"], count, "{arguments:?}");
+        }
+        let answer = run(&[]).exits(1).json();
+        let statuses: Vec<_> =
+            answer["objects"].as_array().expect("reports").iter().map(|one| &one["status"]).collect();
+        assert_eq!(statuses, ["loaded", "failed"], "{answer:#}");
+        assert_eq!(hologres.rows("SELECT id FROM t ORDER BY id"), ["1", "2"]);
+        hologres.assert_nothing_forbidden();
+    }
+}
