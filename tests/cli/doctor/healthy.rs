@@ -101,7 +101,8 @@ fn a_set_up_that_works_is_ok_on_postgresql() {
     let probe = s3().current(&clinic.bucket, "rejects/holoload-doctor.rejects.csv").expect("the probe");
     let event = clinic.file("event.json", probe.event().to_string());
     let answer = clinic.doctor().arguments(&["invoke", &event]).run().exits(0).json();
-    assert_eq!(answer["objects"], serde_json::json!([]), "{answer:#}");
+    assert_eq!(answer["objects"][0]["status"], "ignored", "{answer:#}");
+    assert_contains(answer["objects"][0]["reason"].as_str().expect("a reason"), "a reject object of our own");
 
     // What the doctor calls healthy loads, and what has loaded is healthy.
     clinic.load(&clinic.source).run().loaded();
