@@ -3,6 +3,7 @@
 //! The rooms, and what may use what, are listed in `docs/design.md`; `tests/tidy.rs` holds them to it.
 
 pub mod aws;
+pub mod charset;
 pub mod context;
 pub mod database;
 pub mod decode;
@@ -11,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod handler;
 pub mod handover;
+pub mod inflate;
 pub mod ledger;
 pub mod load;
 pub mod metrics;

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::aws::Aws;
+use crate::charset::Charset;
 use crate::decode::Position;
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, ObjectVersion};
 use crate::report::{RejectSample, SAMPLE_MAX};
+use crate::row::NOT_UTF_8;
 
 /// Where reject objects go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +129,8 @@ pub struct Rejects {
     part: u64,
     /// Parts of the same object that are written.
     written: Vec<String>,
+    /// The object's own, where that is not UTF-8.
+    charset: Option<Charset>,
 }
 
 impl Rejects {
@@ -143,7 +147,13 @@ impl Rejects {
             head_len: 0,
             part: 0,
             written: Vec::new(),
+            charset: None,
         }
+    }
+
+    /// What is kept is UTF-8 that was made of text in another charset, in which it is written.
+    pub fn set_charset(&mut self, charset: Charset) {
+        self.charset = Some(charset);
     }
 
     /// Those of an object that is read on from byte `part`, after `count` bad rows that are written.
@@ -185,6 +195,10 @@ impl Rejects {
     /// `Input` once the rows kept are more than memory is set aside for.
     pub fn push(&mut self, reject: &Reject<'_>) -> Result<()> {
         self.count += 1;
+        // What is no UTF-8 after the decoding was no text of its charset before.
+        let other = self.charset.filter(|_| reject.reason == NOT_UTF_8);
+        let other = other.map(|charset| format!("not {}", charset.name()));
+        let reason = other.as_deref().unwrap_or(reject.reason);
         if let (None, Some(code)) = (&self.server_code, reject.code) {
             self.server_code = Some(code.to_owned());
         }
@@ -193,7 +207,7 @@ impl Rejects {
                 line: reject.position.line,
                 byte: reject.position.byte,
                 column: reject.column.map(str::to_owned),
-                reason: reject.reason.to_owned(),
+                reason: reason.to_owned(),
             });
         }
         if self.data.len() + self.errors.len() + reject.raw.len() > self.bytes_max {
@@ -210,7 +224,7 @@ impl Rejects {
             "line": reject.position.line,
             "byte": reject.position.byte,
             "column": reject.column,
-            "reason": reject.reason,
+            "reason": reason,
             "sqlstate": reject.code,
             "server": reject.server_text,
         });
@@ -277,7 +291,10 @@ impl Rejects {
         if self.part > 0 {
             stem.push_str(&format!(".from-{}", self.part));
         }
-        let (data, errors) = self.in_order();
+        let (mut data, errors) = self.in_order();
+        if let Some(charset) = self.charset {
+            data = [charset.mark(), &charset.restore(&data)].concat();
+        }
         match place {
             Place::S3 { bucket, prefix } => {
                 let aws = aws.ok_or_else(|| Error::bug("write rejects to S3 without a client"))?;

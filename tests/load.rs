@@ -22,6 +22,8 @@ mod modes;
 mod newer;
 #[path = "load/op.rs"]
 mod op;
+#[path = "load/packed.rs"]
+mod packed;
 #[path = "load/rejects.rs"]
 mod rejects;
 #[path = "load/settings.rs"]

@@ -12,25 +12,27 @@ const FILE_LINES_MAX: usize = 500;
 const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("aws", &["error"]),
+    ("charset", &["error"]),
+    ("inflate", &["error"]),
     ("object", &["error", "aws"]),
     ("event", &["error", "object"]),
     ("decode", &["error"]),
     ("table", &["error"]),
     ("row", &["error", "table", "decode"]),
     ("settings", &["error"]),
-    ("plan", &["error", "settings", "table", "decode", "object"]),
+    ("plan", &["error", "settings", "table", "decode", "object", "charset", "inflate"]),
     ("database", &["error", "table", "settings"]),
     ("sink", &["error", "table", "row", "plan", "database", "decode", "settings"]),
     ("report", &["error", "object"]),
     ("metrics", &["error", "object", "report"]),
     ("ledger", &["error", "object", "database", "table", "report"]),
-    ("reject", &["error", "object", "row", "aws", "decode", "report"]),
+    ("reject", &["error", "object", "row", "aws", "decode", "report", "charset"]),
     ("context", &["error", "settings", "plan", "aws", "database", "ledger", "reject", "object", "sink"]),
     (
         "load",
         &[
             "error", "object", "decode", "table", "row", "plan", "database", "sink", "ledger", "reject",
-            "report", "context", "aws", "settings",
+            "report", "context", "aws", "settings", "charset", "inflate",
         ],
     ),
     ("handover", &["error", "aws", "object", "event", "load", "report"]),
@@ -87,10 +89,17 @@ const FENCES: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("globset", &["plan"]),
     ("serde_saphyr", &["settings"]),
+    ("encoding_rs", &["charset"]),
+    ("chardetng", &["charset"]),
+    ("flate2", &["inflate"]),
+    ("zstd", &["inflate"]),
+    ("bzip2", &["inflate"]),
 ];
 
 /// Rooms without clock, runtime and network: what they answer depends on what they are given alone.
-const PURE: &[&str] = &["error", "event", "decode", "table", "row", "settings", "plan", "report", "metrics"];
+const PURE: &[&str] = &[
+    "error", "charset", "inflate", "event", "decode", "table", "row", "settings", "plan", "report", "metrics",
+];
 const IMPURE_WORDS: &[&str] = &["tokio::", "Instant::now", "SystemTime::now", "Timestamp::now", "std::net"];
 
 struct Source {

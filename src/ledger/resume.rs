@@ -36,6 +36,9 @@ pub struct ResumePoint {
     /// By what the rows of a snapshot are known.
     #[serde(default)]
     pub mark: Option<String>,
+    /// The object is compressed or in another charset: `offset` counts bytes of its UTF-8 text.
+    #[serde(default)]
+    pub is_packed: bool,
 }
 
 /// What earlier loads of a version mean for this one.

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::unpack::Unpacker;
 use crate::database;
 use crate::decode::csv::{CsvDecoder, Dialect};
 use crate::decode::{Malformation, Position, Record, Step};
@@ -28,6 +29,8 @@ pub(super) struct Intake<'a> {
     rules: Rules,
     facts: Facts,
     limits: Limits,
+    unpacker: Unpacker,
+    is_finished: bool,
     decoder: CsvDecoder,
     encoder: Option<(Encoder, Layout)>,
     pub(super) rejects: Rejects,
@@ -66,6 +69,8 @@ impl<'a> Intake<'a> {
             },
             facts,
             limits,
+            unpacker: Unpacker::new(plan.route.packing, limits.window_bytes_max),
+            is_finished: false,
             decoder: CsvDecoder::new(plan.route.dialect, limits.record_bytes_max),
             encoder: None,
             rejects: Rejects::new(limits.reject_bytes_max),
@@ -83,6 +88,9 @@ impl<'a> Intake<'a> {
         let dialect = self.plan.route.dialect;
         let position = Position { line: point.line, byte: point.offset };
         self.decoder = CsvDecoder::resumed(dialect, self.limits.record_bytes_max, position);
+        // What is packed can only be read from its beginning.
+        self.unpacker =
+            if point.is_packed { self.unpacker.skipping(point.offset) } else { Unpacker::plain() };
         self.row_count = point.record;
         self.cut_before = point.totals.cut;
         self.header.clone_from(&point.header);
@@ -124,12 +132,31 @@ impl<'a> Intake<'a> {
         self.cut_before + self.encoder.as_ref().map_or(0, |(encoder, _)| encoder.cut_count())
     }
 
-    pub(super) fn push(&mut self, chunk: Bytes) {
-        self.decoder.push(chunk);
+    pub(super) fn push(&mut self, chunk: Bytes) -> Result<()> {
+        self.unpacker.push(chunk)
     }
 
-    pub(super) fn finish(&mut self) {
-        self.decoder.finish();
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.is_finished = true;
+        self.unpacker.finish()
+    }
+
+    /// Whether positions are those of the object's own bytes.
+    pub(super) fn is_plain(&self) -> bool {
+        self.unpacker.is_plain()
+    }
+
+    /// More text for the decoder; false when another chunk of the body is needed.
+    fn refill(&mut self) -> Result<bool> {
+        match self.unpacker.pull()? {
+            Some(text) => self.decoder.push(text),
+            None if self.is_finished => self.decoder.finish(),
+            None => return Ok(false),
+        }
+        if let Some(charset) = self.unpacker.charset() {
+            self.rejects.set_charset(charset);
+        }
+        Ok(true)
     }
 
     /// Which field goes where, once the first record has said so.
@@ -145,7 +172,11 @@ impl<'a> Intake<'a> {
                 return Ok(Pause::BatchFull);
             }
             match self.decoder.step()? {
-                Step::NeedInput => return Ok(Pause::NeedInput),
+                Step::NeedInput => {
+                    if !self.refill()? {
+                        return Ok(Pause::NeedInput);
+                    }
+                }
                 Step::End => return Ok(Pause::End),
                 Step::Record(record) => match &self.encoder {
                     Some((encoder, layout)) => {
@@ -195,14 +226,22 @@ impl<'a> Intake<'a> {
         keep(self.plan, &mut self.rejects, &reject)
     }
 
-    /// What was not kept of values that were, if anything.
-    pub(super) fn warning(&self) -> Option<String> {
+    /// What was not kept of values that were, and what was guessed.
+    pub(super) fn warnings(&self) -> Vec<String> {
         let cut_count = self.cut_count();
-        (cut_count > 0).then(|| {
+        let cut = (cut_count > 0).then(|| {
             format!(
                 "{cut_count} values of `timestamptz` columns had digits below the millisecond, which Hologres does not keep: they were cut"
             )
-        })
+        });
+        let guessed = self.unpacker.charset().filter(|_| self.unpacker.is_guessed());
+        let guessed = guessed.map(|charset| {
+            let name = charset.name();
+            format!(
+                "the object was read as {name}, by its bytes: `parse: {{charset: {name}}}` says it for sure"
+            )
+        });
+        cut.into_iter().chain(guessed).collect()
     }
 
     /// How many more bad rows are put up with.

@@ -32,6 +32,7 @@ mod stage;
 mod stream;
 mod swap;
 mod transfer;
+mod unpack;
 mod verify;
 
 use fence::Fence;

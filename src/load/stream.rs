@@ -161,7 +161,8 @@ impl<'a> Stream<'a> {
             let exchanged = self.exchange(context, course, &way, &mut fence, &mut pair, reading).await?;
             let Some(Exchanged { further, refused_count }) = exchanged else { return Ok(Flow::Overtaken) };
             reach.reject_count += refused_count;
-            fit.wrote(clock.elapsed(), reach.position.byte);
+            let read = if self.intake.is_plain() { reach.position.byte } else { self.body.offset() };
+            fit.wrote(clock.elapsed(), read);
             if !can_pause {
                 fit.check(self.way_out())?;
             } else if is_last && self.is_left(reach) {
@@ -254,7 +255,7 @@ impl<'a> Stream<'a> {
         if self.intake.row_count == 0 {
             report.warnings.push("the object holds a header and no rows".to_owned());
         }
-        report.warnings.extend(self.intake.warning());
+        report.warnings.extend(self.intake.warnings());
         self.intake.verdict()?;
         if let Some(fence) = fence.filter(|fence| self.holds_connection() && fence.is_old())
             && !fence.keep(context, true).await?
@@ -286,7 +287,8 @@ impl<'a> Stream<'a> {
 
     /// Whether there are bytes after the mark.
     fn is_left(&self, reach: Mark) -> bool {
-        self.body.version.size.is_none_or(|size| reach.position.byte < size)
+        // How long the text of a packed object is shows at its end only.
+        !self.intake.is_plain() || self.body.version.size.is_none_or(|size| reach.position.byte < size)
     }
 
     fn point(&self, reach: Mark, layout: &Layout, report: &Report) -> ResumePoint {
@@ -308,6 +310,7 @@ impl<'a> Stream<'a> {
             rejects: self.intake.rejects.written().to_vec(),
             plan: self.plan.hash.clone(),
             mark: self.mark.clone(),
+            is_packed: !self.intake.is_plain(),
         }
     }
 
@@ -389,7 +392,7 @@ impl<'a> Stream<'a> {
             }
             batch.clear();
         }
-        report.warnings.extend(self.intake.warning());
+        report.warnings.extend(self.intake.warnings());
         self.intake.verdict()
     }
 
@@ -508,8 +511,8 @@ pub(super) async fn fill(
                     },
                 };
                 match chunk {
-                    Some(chunk) => intake.push(chunk),
-                    None => intake.finish(),
+                    Some(chunk) => intake.push(chunk)?,
+                    None => intake.finish()?,
                 }
             }
         }

@@ -22,10 +22,12 @@ use crate::table::{Kind, Table, TableName};
 
 mod layout;
 mod op;
+mod packing;
 mod snapshot;
 
 pub use layout::{First, Layout, Slot};
 pub use op::{OpPlace, Operation};
+pub use packing::Packing;
 pub use snapshot::{Lineage, Snapshot};
 
 /// Bad rows put up with when there is a place to keep them.
@@ -46,6 +48,8 @@ pub struct Limits {
     pub batch_rows_max: usize,
     /// Rejected rows with their reasons, all of one object.
     pub reject_bytes_max: usize,
+    /// What a decompressor may look back on; zstd's writers choose it, gzip and bzip2 know less than a megabyte.
+    pub window_bytes_max: usize,
 }
 
 impl Limits {
@@ -62,6 +66,7 @@ impl Limits {
             // Server time for one row stops falling at about this many rows in one statement.
             batch_rows_max: 10_000,
             reject_bytes_max: (bytes / 16).clamp(MIB, 64 * MIB),
+            window_bytes_max: (bytes / 8).clamp(8 * MIB, 128 * MIB),
         }
     }
 }
@@ -109,7 +114,9 @@ pub struct Route {
     pub operation: Option<Operation>,
     /// Columns that the object itself fills.
     pub columns: Vec<(String, Metadata)>,
-    /// How bytes become records.
+    /// How bytes become text.
+    pub packing: Packing,
+    /// How text becomes records.
     pub dialect: Dialect,
     /// Whether the first record is a header.
     pub header: HeaderRule,
@@ -283,7 +290,7 @@ impl Route {
         })?;
         let parse = &said.parse;
         only(&parse.format, &["auto", "csv"], "format")?;
-        only(&parse.charset.to_lowercase(), &["auto", "utf-8", "utf8"], "charset")?;
+        let packing = Packing::new(&parse.charset, &parse.compression)?;
         let path = said.write.path.as_deref().map_or(Ok(None), write_path)?;
         let quote = optional_byte(&parse.quote, "quote")?;
         let escape = match optional_byte(&parse.escape, "escape")? {
@@ -318,6 +325,7 @@ impl Route {
             newer_by: newer_by(&said.write)?,
             operation: Operation::new(&said.write)?,
             columns,
+            packing,
             dialect: Dialect { delimiter, quote, escape, skip_lines: parse.skip_lines },
             header: parse.header,
             null_string: parse.null_string.clone(),

@@ -36,7 +36,7 @@ use jiff::tz::TimeZone;
 use crate::decode::Record;
 use crate::table::Kind;
 pub use op::Marks;
-pub use refusal::{Reason, Refusal};
+pub use refusal::{NOT_UTF_8, Reason, Refusal};
 use zone::Zones;
 
 /// Rules that hold for the whole object.

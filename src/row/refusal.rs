@@ -11,6 +11,9 @@ pub struct Refusal {
     pub reason: Reason,
 }
 
+/// The reason for bytes that are no text.
+pub const NOT_UTF_8: &str = "not UTF-8";
+
 /// What is wrong with a value or a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -145,7 +148,7 @@ impl fmt::Display for Reason {
             Self::Operation => "unknown operation",
             Self::Null => "NULL in a NOT NULL column",
             Self::NulByte => "NUL byte",
-            Self::NotUtf8 => "not UTF-8",
+            Self::NotUtf8 => NOT_UTF_8,
             Self::TooManyBytes => "longer than 1 GB",
             Self::NotBoolean => "not a boolean",
             Self::NotInteger => "not an integer",

@@ -210,8 +210,10 @@ pub enum HeaderRule {
 pub struct ParseSettings {
     /// `auto` or `csv`.
     pub format: String,
-    /// `auto` or `utf-8`.
+    /// `auto`, or the name of a charset.
     pub charset: String,
+    /// `auto`, `none`, `gzip`, `zstd` or `bzip2`.
+    pub compression: String,
     /// Whether the first record is a header.
     #[serde(deserialize_with = "header_rule")]
     pub header: HeaderRule,
@@ -232,6 +234,7 @@ impl Default for ParseSettings {
         Self {
             format: "auto".to_owned(),
             charset: "auto".to_owned(),
+            compression: "auto".to_owned(),
             header: HeaderRule::Auto,
             delimiter: ",".to_owned(),
             quote: "\"".to_owned(),

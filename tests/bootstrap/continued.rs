@@ -339,3 +339,29 @@ fn a_newer_version_may_take_over_at_a_checkpoint() {
     assert_eq!(world.database.count("orders WHERE name = 'older' AND id <= 10"), 0);
     world.assert_at_rest();
 }
+
+/// What is compressed or in another charset can only be read from its beginning; what is loaded of it is passed over.
+#[test]
+fn a_packed_object_goes_on_where_its_text_was_left() {
+    use std::io::Write as _;
+
+    let world = World::new("continued_packed");
+    let lambda = HttpStub::start(|_, _| (202, json!({})));
+    let handler = handler(&world, &[("AWS_ENDPOINT_URL_LAMBDA", &lambda.endpoint())]);
+    let text = orders(1..=ROWS, "契約");
+    let sjis = holoload::charset::Charset::named("cp932").expect("a charset").restore(text.as_bytes());
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    writer.write_all(&sjis).expect("memory");
+    let stored = world.s3.put(&world.bucket, "long.csv.gz", writer.finish().expect("memory"));
+    slow_down(&world, "long.csv.gz", 1024);
+    let first = report(handler.invoke(&serde_json::to_vec(&stored.event()).expect("JSON"), SHORT_MS));
+    assert_eq!(first["status"], "continued", "{first}");
+    let part = world.rows().len();
+    assert!(part > 0 && part < usize::try_from(ROWS).expect("few"), "{part} rows");
+    world.s3.clear_faults();
+    let next = lambda.calls().last().expect("a call").1.clone();
+    let last = report(handler.invoke_json(&next));
+    assert_eq!((&last["status"], &last["row_count"]), (&"loaded".into(), &ROWS.into()), "{last}");
+    assert_eq!(last["inserted_count"], ROWS, "no row was written twice: {last}");
+    assert_eq!(world.rows(), order_rows(1..=ROWS, "契約"));
+}
