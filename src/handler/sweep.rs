@@ -10,6 +10,7 @@ use crate::error::{Class, Error, Result};
 use crate::event::{Batch, Door, Selection};
 use crate::handover::CONTINUE_MAX;
 use crate::load::Invocation;
+use crate::object::Request;
 use crate::report::{self, ErrorReport, Report};
 use crate::reprocess::{INLINE_MAX, Means, Outcome, reprocess};
 
@@ -52,10 +53,14 @@ pub(super) async fn queued(
     batch: &Batch,
     invocation: &Invocation<'_>,
 ) -> Option<Answer> {
-    let is_much = batch.may_be_queued && batch.requests.len() > INLINE_MAX;
-    let queue = context.queue.clone().filter(|_| is_much)?;
+    let queue = context.queue.clone()?;
     let first = batch.requests.first()?;
-    if first.dry_run {
+    // What one message cannot say, or stands beside them, is answered as it came.
+    let is_alike =
+        |one: &Request| *one == Request { force: first.force, ..Request::manual(one.object.clone()) };
+    let is_all = batch.ignored.is_empty() && batch.unreadable.is_empty() && batch.sweeps.is_empty();
+    let is_much = batch.may_be_queued && batch.requests.len() > INLINE_MAX;
+    if !is_much || !is_all || !batch.requests.iter().all(is_alike) {
         return None;
     }
     let objects = batch.requests.iter().map(|request| request.object.clone()).collect();

@@ -254,6 +254,9 @@ fn objects_that_are_named_are_queued_where_they_are_many() {
     let objects = put_many(&world, 11);
     let answer = sweep(&handler, &json!({"objects": &objects[..10]}));
     assert_eq!(answer["objects"].as_array().map(Vec::len), Some(10));
+    let answer = sweep(&handler, &json!({"objects": objects, "dry_run": true}));
+    assert_eq!(answer["objects"].as_array().map(Vec::len), Some(11), "no message says that");
+    assert!(sqs.drain().is_empty());
     let answer = sweep(&handler, &json!({"objects": objects, "force": true}));
     assert_eq!(counts(&answer), BTreeMap::from([("listed", 11), ("chosen", 11), ("queued", 11)]));
     let messages = sqs.drain();
