@@ -157,3 +157,43 @@ fn many_bad_rows_take_their_share_of_memory() {
         assert_eq!(kept.len(), 2, "what is known of them is kept: {kept:?}");
     }
 }
+
+/// Sixty-four members of four mebibytes in another charset: what is unpacked is never held as a whole.
+#[test]
+fn a_packed_object_takes_no_more() {
+    const ROWS: u64 = 256;
+    const MEMBERS: u64 = 64;
+    let world = World::new("packed");
+    world.database.run("CREATE UNLOGGED TABLE wide (id int8 PRIMARY KEY, body text NOT NULL)");
+    let mut noise = 1_u32;
+    let mut plain = Vec::new();
+    for id in 0..ROWS {
+        plain.extend_from_slice(format!("{id:012},").as_bytes());
+        for _ in 0..ROW_BYTES / 2 - 7 {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Hiragana of Shift_JIS.
+            plain.extend_from_slice(&[0x82, 0x9f + u8::try_from(noise >> 26).expect("six bits")]);
+        }
+        plain.push(b'\n');
+    }
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    writer.write_all(&plain).expect("memory");
+    let member = Bytes::from(writer.finish().expect("memory"));
+    let length = member.len() as u64;
+    let generator = move |from: u64| member.slice(usize::try_from(from % length).expect("small")..);
+    let stored = world.s3.put_generated(&world.bucket, "wide.csv.gz", MEMBERS * length, Box::new(generator));
+    let handler =
+        world.handler_with(&[("HOLOLOAD_TABLE", "wide"), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")]);
+    let payload = serde_json::to_vec(&stored.event()).expect("JSON");
+    let clock = Instant::now();
+    let report = report(handler.invoke(&payload, 900_000));
+    let peak_kib = handler.peak_rss_kib();
+    tell("packed, 512 MiB function", MEMBERS * plain.len() as u64, clock.elapsed(), peak_kib);
+    assert_eq!(
+        (&report["status"], &report["row_count"]),
+        (&json!("loaded"), &json!(ROWS * MEMBERS)),
+        "{report}"
+    );
+    assert_eq!(world.database.count("wide"), i64::try_from(ROWS).expect("few"));
+    assert!(peak_kib < PEAK_MAX_KIB, "{peak_kib} KiB at the peak");
+}
