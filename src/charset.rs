@@ -224,7 +224,7 @@ pub fn guess(sample: &[u8], is_whole: bool) -> Charset {
     detector.feed(sample, is_whole);
     let likely = detector.guess(None, Utf8Detection::Deny);
     // Letters of one byte, as in `R\xe9mi`, are characters of two in several charsets: that they fit says nothing.
-    if likely.is_single_byte() {
+    if likely.is_single_byte() && has_lone_letters(sample) {
         return Charset::UTF_8;
     }
     let wide = [likely, SHIFT_JIS, EUC_JP, GB18030, BIG5, EUC_KR];
@@ -254,6 +254,16 @@ fn utf_16_without_mark(sample: &[u8]) -> Option<&'static Encoding> {
         return None;
     }
     Some(if little > big { UTF_16LE } else { UTF_16BE })
+}
+
+/// Whether most bytes beyond ASCII stand by themselves, where Latin letters are. In charsets of two bytes they come in pairs,
+/// or are the first half of a Japanese character, below all those letters.
+fn has_lone_letters(sample: &[u8]) -> bool {
+    let runs = sample.split(u8::is_ascii).filter(|run| !run.is_empty());
+    let (lone, all) = runs.fold((0_usize, 0_usize), |(lone, all), run| {
+        (lone + usize::from(matches!(run, [0xa0..=0xff])), all + 1)
+    });
+    lone * 2 > all
 }
 
 fn has_japanese_escape(sample: &[u8]) -> bool {
@@ -495,6 +505,7 @@ mod tests {
         for (name, words) in [
             ("cp932", "東京,大阪"),
             ("cp932", "テスト,データ"),
+            ("cp932", "契約 1,契約 2"),
             ("euc-jp", "日本,山田"),
             ("gb18030", "中国,北京"),
             ("big5", "東京,大阪"),
