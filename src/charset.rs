@@ -193,7 +193,8 @@ fn microsoft(letter: char) -> char {
 ///
 /// A byte-order mark decides. Without one, text that is UTF-8 but for a few stray bytes is UTF-8, and those bytes are
 /// rejected where they stand; another charset is only taken if the sample fits it as a whole and has characters of two
-/// bytes. The single-byte charsets fit whatever there is, so they are never guessed here: a file in one must say so.
+/// bytes, and only if nothing speaks more for letters of one. The single-byte charsets fit whatever there is, so they
+/// are never guessed here: a file in one must say so.
 pub fn guess(sample: &[u8], is_whole: bool) -> Charset {
     if let Some((encoding, _)) = Encoding::for_bom(sample) {
         return Charset { encoding, is_jis: false };
@@ -222,6 +223,10 @@ pub fn guess(sample: &[u8], is_whole: bool) -> Charset {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(sample, is_whole);
     let likely = detector.guess(None, Utf8Detection::Deny);
+    // Letters of one byte, as in `R\xe9mi`, are characters of two in several charsets: that they fit says nothing.
+    if likely.is_single_byte() && has_lone_letters(sample) {
+        return Charset::UTF_8;
+    }
     let wide = [likely, SHIFT_JIS, EUC_JP, GB18030, BIG5, EUC_KR];
     let fitting = wide.into_iter().find(|encoding| {
         !encoding.is_single_byte()
@@ -249,6 +254,16 @@ fn utf_16_without_mark(sample: &[u8]) -> Option<&'static Encoding> {
         return None;
     }
     Some(if little > big { UTF_16LE } else { UTF_16BE })
+}
+
+/// Whether most bytes beyond ASCII stand by themselves, where Latin letters are. In charsets of two bytes they come in pairs,
+/// or are the first half of a Japanese character, below all those letters.
+fn has_lone_letters(sample: &[u8]) -> bool {
+    let runs = sample.split(u8::is_ascii).filter(|run| !run.is_empty());
+    let (lone, all) = runs.fold((0_usize, 0_usize), |(lone, all), run| {
+        (lone + usize::from(matches!(run, [0xa0..=0xff])), all + 1)
+    });
+    lone * 2 > all
 }
 
 fn has_japanese_escape(sample: &[u8]) -> bool {
@@ -477,9 +492,28 @@ mod tests {
             b"1,\xc3\n",
             b"1,a\0b\n",
             "1,日本\n2,\u{e9}\n".as_bytes(),
+            // Pairs of Latin-1 letters are characters of several charsets, which is no reason to take them for such.
+            b"id,name\n1,R\xe9mi\n2,H\xe9l\xe8ne\n3,Fran\xe7ois\n4,Aur\xe9lie\n",
+            b"id,name\n1,M\xfcller\n2,Sch\xe4fer\n3,K\xf6nig\n4,J\xe4ger\n",
+            b"id,city\n1,S\xe3o Paulo\n2,Bras\xedlia\n3,Bel\xe9m\n",
+            b"id,name\n1,R\xe9mi\n2,No\xebl\n",
             b"1,\xe6\x97\xa5\n2,\xff\n",
         ] {
             assert_eq!(guess(sample, false).name(), "UTF-8", "{sample:?}");
+        }
+        // A few names are enough.
+        for (name, words) in [
+            ("cp932", "東京,大阪"),
+            ("cp932", "テスト,データ"),
+            ("cp932", "契約 1,契約 2"),
+            ("euc-jp", "日本,山田"),
+            ("gb18030", "中国,北京"),
+            ("big5", "東京,大阪"),
+            ("euc-kr", "한국,서울"),
+        ] {
+            let bytes = charset(name).restore(format!("id,a,b\n1,{words}\n").as_bytes());
+            let guessed = guess(&bytes, true).name().to_lowercase();
+            assert_eq!(guessed.replace("gbk", "gb18030"), name, "{words}");
         }
         assert_eq!(guess(b"\xff\xfea\0,\0", false).name(), "UTF-16LE");
         assert_eq!(guess(b"\xfe\xff\0a\0,", false).name(), "UTF-16BE");

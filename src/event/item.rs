@@ -54,12 +54,16 @@ fn entry(item: &Value, shared: Option<&Value>, batch: &mut Batch) -> Result<()> 
     })?;
     let raw = of(item, "Key").ok_or_else(|| Error::input("read the map item: its `Key` is empty"))?;
     let key = if is_inventory(item) { decoded(&raw)? } else { raw };
-    let says = |name: &str, word: &str| of(item, name).is_some_and(|said| said.eq_ignore_ascii_case(word));
-    if says("IsDeleteMarker", "true") {
+    // CSV files have them as text, other sources as what they are.
+    let says = |name: &str, truth: bool| {
+        let is_word = |said: String| said.eq_ignore_ascii_case(if truth { "true" } else { "false" });
+        of(item, name).is_some_and(is_word) || item.get(name).and_then(Value::as_bool) == Some(truth)
+    };
+    if says("IsDeleteMarker", true) {
         batch.ignored.push(Ignored { key, reason: "a delete marker".to_owned(), removal: None });
         return Ok(());
     }
-    if says("IsLatest", "false") {
+    if says("IsLatest", false) {
         let reason = "not the newest version of its object".to_owned();
         batch.ignored.push(Ignored { key, reason, removal: None });
         return Ok(());
@@ -74,7 +78,10 @@ fn entry(item: &Value, shared: Option<&Value>, batch: &mut Batch) -> Result<()> 
         Ok::<bool, Error>(flag(item, name)? || shared.map_or(Ok(false), |shared| flag(shared, name))?)
     };
     let mut request = Request::manual(ObjectRef { bucket, key });
-    request.version.version_id = of(item, "VersionId").filter(|id| id != "null");
+    // As an inventory, a manual request and a notification call it: overlooked, another version would be loaded.
+    let version_id = ["VersionId", "version_id", "versionId"].into_iter().find_map(|name| of(item, name));
+    request.version.version_id = version_id.filter(|id| id != "null");
+    request.may_be_gone = asks("if_exists")?;
     request.force = asks("force")?;
     request.dry_run = asks("dry_run")?;
     batch.requests.push(request);

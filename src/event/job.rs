@@ -40,17 +40,16 @@ pub(super) fn job(payload: &Value) -> Job {
     let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let arguments = payload.pointer("/job/userArguments").and_then(Value::as_object);
     let arguments: Vec<(&String, &Value)> = arguments.into_iter().flatten().collect();
-    let flag = |name: &str| {
+    let said = |name: &str| {
         let said = arguments.iter().find(|(argument, _)| *argument == name);
-        said.is_some_and(|(_, value)| value.as_bool() == Some(true) || value.as_str() == Some("true"))
+        said.map_or(Ok(false), |(_, value)| flag(name, value))
     };
-    let (force, dry_run) = (flag("force"), flag("dry_run"));
     let known = |name: &str| matches!(name, "force" | "dry_run");
     let tasks = payload.get("tasks").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     Job {
         schema_version: text("invocationSchemaVersion"),
         invocation_id: text("invocationId"),
-        tasks: tasks.iter().map(|of| task(of, force, dry_run)).collect(),
+        tasks: tasks.iter().map(|of| task(of, said("force"), said("dry_run"))).collect(),
         unknown_arguments: arguments
             .iter()
             .map(|(name, _)| (*name).clone())
@@ -59,9 +58,23 @@ pub(super) fn job(payload: &Value) -> Job {
     }
 }
 
-fn task(task: &Value, force: bool, dry_run: bool) -> Task {
+/// Arguments of a job are text, and each language has its own way to write a truth.
+fn flag(name: &str, value: &Value) -> Result<bool> {
+    let word = value.as_str().map(str::to_ascii_lowercase);
+    match (value.as_bool(), word.as_deref()) {
+        (Some(said), _) => Ok(said),
+        (None, Some("true")) => Ok(true),
+        (None, Some("false" | "")) => Ok(false),
+        // Taken for `false` it would load what was only to be looked at.
+        _ => Err(Error::input(format!("read the job's `userArguments`: `{name}` must be true or false"))
+            .with_hint("make the job anew with `\"true\"` or `\"false\"`, or without it")),
+    }
+}
+
+fn task(task: &Value, force: Result<bool>, dry_run: Result<bool>) -> Task {
     let id = task.get("taskId").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Task { id, content: object(task, force, dry_run) }
+    let content = force.and_then(|force| object(task, force, dry_run?));
+    Task { id, content }
 }
 
 fn object(task: &Value, force: bool, dry_run: bool) -> Result<Batch> {

@@ -87,13 +87,12 @@ async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &
     let ignored = passed_over(&ignored);
     let is_acknowledged =
         |class: Class| door.is_asynchronous() && context.acknowledge_failed && class == Class::Input;
-    let mut classes: Vec<Class> = reports.iter().filter_map(Report::class).collect();
-    classes.extend(unreadable(batch));
-    let worst = classes
-        .iter()
-        .copied()
-        .filter(|class| !is_acknowledged(*class))
-        .min_by_key(|class| class.answer_rank());
+    let of_objects: Vec<Class> = reports.iter().filter_map(Report::class).collect();
+    // Of a record that was not understood neither ledger nor reject object tells: it is never acknowledged.
+    let of_records: Vec<Class> = unreadable(batch).collect();
+    let open = of_objects.iter().filter(|class| !is_acknowledged(**class)).chain(&of_records);
+    let worst = open.copied().min_by_key(|class| class.answer_rank());
+    let classes = [of_objects.as_slice(), &of_records].concat();
     match worst {
         None => Answer::Done { body: report::answer(&reports, &ignored), classes: Vec::new() },
         Some(class) => {

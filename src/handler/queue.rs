@@ -25,10 +25,7 @@ pub(super) async fn messages(
     let mut all = Vec::new();
     let mut failed = Vec::new();
     for message in messages {
-        let classes = load_message(context, message, invocation).await;
-        let is_acknowledged =
-            |class: &Class| context.acknowledge_failed && *class == Class::Input && message.content.is_ok();
-        let open: Vec<Class> = classes.into_iter().filter(|class| !is_acknowledged(class)).collect();
+        let open = load_message(context, message, invocation).await;
         if let Some(worst) = open.iter().copied().min_by_key(|class| class.answer_rank()) {
             delay(context.aws.as_ref(), message, worst, invocation).await;
             failed.push(message);
@@ -66,7 +63,8 @@ pub(super) async fn refused(
     listed(&messages.iter().collect::<Vec<_>>(), vec![error.class()])
 }
 
-/// Loads what a message holds; the classes of what failed.
+/// Loads what a message holds; the classes of what failed and is not acknowledged. Of what was not understood neither ledger
+/// nor reject object tells: that is never acknowledged.
 async fn load_message(context: &mut Context, message: &Message, invocation: &Invocation<'_>) -> Vec<Class> {
     let batch = match &message.content {
         Ok(batch) => batch,
@@ -79,7 +77,9 @@ async fn load_message(context: &mut Context, message: &Message, invocation: &Inv
     passed_over(&ignored);
     let next = message.queue_arn.as_deref().map(Next::Queue);
     let reports = load_all(context, Door::Sqs, &requests, next, invocation).await;
-    let mut classes: Vec<Class> = reports.iter().filter_map(Report::class).chain(unreadable(batch)).collect();
+    let is_acknowledged = |class: &Class| context.acknowledge_failed && *class == Class::Input;
+    let of_objects = reports.iter().filter_map(Report::class).filter(|class| !is_acknowledged(class));
+    let mut classes: Vec<Class> = of_objects.chain(unreadable(batch)).collect();
     for selection in &batch.sweeps {
         classes.extend(sweep_of_message(context, selection, message.queue_arn.as_deref(), invocation).await);
     }

@@ -37,10 +37,10 @@ pub(super) async fn sweep_of_message(
 ) -> Vec<Class> {
     let queue = context.queue.clone().or_else(|| queue_arn.map(str::to_owned));
     let (_, outcome) = run(context, selection, queue.as_deref(), 0, invocation).await;
-    let mut classes = outcome.classes;
+    let mut classes = outcome.classes.clone();
     classes.extend(outcome.failure.as_ref().map(Error::class));
     // Nobody reads the answer: what is left must come again.
-    let is_left = outcome.is_cut_short && !outcome.is_handed_on && !selection.dry_run;
+    let is_left = outcome.is_unfinished(selection) && !outcome.is_handed_on;
     if classes.is_empty() && is_left {
         classes.push(Class::Transient);
     }

@@ -39,6 +39,9 @@ pub struct ResumePoint {
     /// The object is compressed or in another charset: `offset` counts bytes of its UTF-8 text.
     #[serde(default)]
     pub is_packed: bool,
+    /// By force: the load that came so far did not go by what the ledger says is loaded.
+    #[serde(default)]
+    pub is_forced: bool,
 }
 
 /// What earlier loads of a version mean for this one.
@@ -91,7 +94,8 @@ impl Ledger {
         let named = "bucket = $1 AND object_key = $2 AND version = $3 AND table_name = $4";
         let ledger = self.ledger.quoted();
         let sql = format!(
-            "SELECT attempt, status, load_id, resume, coalesce(error_class, '') AS error_class, (SELECT max(other.finished_at) FROM {ledger} AS other \
+            "SELECT attempt, status, load_id, resume, coalesce(error_class, '') AS error_class, \
+             coalesce(reason, '') AS reason, (SELECT max(other.finished_at) FROM {ledger} AS other \
              WHERE other.bucket = $1 AND other.object_key = $2 AND other.version <> $3 AND other.table_name = $4 \
              AND other.status IN ('loaded', 'deleted', 'running', 'continued', 'failed')) > finished_at AS is_passed FROM {ledger} \
              WHERE {named} AND (resume IS NOT NULL OR status IN ('loaded', 'running') OR (status = 'failed' AND \
@@ -113,13 +117,17 @@ impl Ledger {
         let is_passed = row.get::<_, Option<bool>>("is_passed") == Some(true);
         let text: Option<String> = row.get("resume");
         let point = text.and_then(|text| serde_json::from_str::<ResumePoint>(&text).ok());
-        // By force an object is loaded from its beginning, once: what hands that load on goes on with it, or finds it done.
+        // By force an object is loaded from its beginning, once: what hands that load on, or calls again because it was told
+        // that the load is not at its end, goes on with it. What broke off or failed begins anew.
         let is_handed_on = request.continuation.is_some();
         if request.force && is_handed_on && status == Status::Loaded.name() {
             return Ok(Earlier::Done);
         }
-        let is_meant = is_own || is_handed_on || !request.force;
-        let is_valid = |point: &ResumePoint| is_open && !is_passed && is_meant && point.plan == plan_hash;
+        let is_told = status == Status::Continued.name() && row.get::<_, &str>("reason") != BROKEN_OFF;
+        let is_meant =
+            |point: &ResumePoint| is_own || is_handed_on || !request.force || is_told && point.is_forced;
+        let is_valid =
+            |point: &ResumePoint| is_open && !is_passed && is_meant(point) && point.plan == plan_hash;
         Ok(match point.filter(is_valid) {
             Some(point) if is_own && status == Status::Continued.name() => Earlier::HandedOn(point),
             Some(point) => Earlier::Left(point),

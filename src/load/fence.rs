@@ -102,6 +102,7 @@ impl<'a> Fence<'a> {
                 return Ok(false);
             }
         }
+        let point = ResumePoint { is_forced: self.request.force, ..point.clone() };
         let line = Line {
             report,
             status_name: report.status.name(),
@@ -111,7 +112,7 @@ impl<'a> Fence<'a> {
             load_id: &trace.owner,
             event_time_ms: self.request.event_time_ms,
             started_ms: trace.started_ms,
-            resume: Some(point),
+            resume: Some(&point),
         };
         self.ledger.record(session, &line).await?;
         session.commit().await?;

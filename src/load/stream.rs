@@ -311,6 +311,7 @@ impl<'a> Stream<'a> {
             plan: self.plan.hash.clone(),
             mark: self.mark.clone(),
             is_packed: !self.intake.is_plain(),
+            is_forced: false,
         }
     }
 

@@ -17,8 +17,16 @@ pub(super) fn missing_or_failed(
             return Some("its last load failed");
         }
     }
-    if !selection.missing || lines.iter().filter(is_own).any(|line| is_in(&line)) {
+    if !selection.missing {
         return None;
+    }
+    let loaded = lines.iter().filter(is_own).filter(is_in).map(|line| line.finished_ms).max();
+    if let Some(loaded_ms) = loaded {
+        // The same bytes may have been put again: after other ones, or after a removal that was followed.
+        let is_gone = |line: &&&Known| line.status == "deleted" && line.etag.is_none();
+        let mut others =
+            lines.iter().filter(|line| !is_own(line) && (line.status == "loaded" || is_gone(line)));
+        return others.any(|line| line.finished_ms > loaded_ms).then_some("not loaded");
     }
     // It was tried, and did not get in: an event may have been overtaken by a version that is newer than what was listed.
     let tried = lines.iter().filter(is_own);
@@ -63,6 +71,15 @@ mod tests {
             (vec![line("", "failed", "1", 1)], not_loaded, last_failed),
             (vec![line("e", "failed", "1", 1), line("e", "loaded", "1", 2)], None, None),
             (vec![line("e", "loaded", "1", 1), line("e", "failed", "1", 2)], None, last_failed),
+            // The same bytes were put again.
+            (vec![line("e", "loaded", "1", 1), line("b", "loaded", "2", 2)], not_loaded, None),
+            (vec![line("e", "loaded", "1", 1), line("", "deleted", "2", 2)], not_loaded, None),
+            (vec![line("e", "loaded", "3", 3), line("b", "loaded", "2", 2)], None, None),
+            (
+                vec![line("e", "loaded", "1", 1), line("b", "loaded", "2", 2), line("e", "skipped", "3", 3)],
+                None,
+                None,
+            ),
             // An older version is in, this one is not.
             (vec![line("old", "loaded", "1", 1)], not_loaded, None),
             (vec![line("old", "loaded", "1", 2), line("e", "superseded", "2", 1)], not_loaded, None),

@@ -82,6 +82,13 @@ impl Outcome {
         })
     }
 
+    /// Whether objects that were asked for may be left. Beyond the limit they are left on purpose, whether or not they were
+    /// counted to their end.
+    pub fn is_unfinished(&self, selection: &Selection) -> bool {
+        let is_full = selection.limit.is_some_and(|limit| self.chosen_count >= limit as u64);
+        self.is_cut_short && !is_full && !selection.dry_run
+    }
+
     /// The request that goes on where time ran out, if it did, and if that was further than where this one began; how often
     /// that was done before is the caller's to bound.
     pub fn rest(&self, selection: &Selection) -> Option<Selection> {
@@ -98,5 +105,26 @@ impl Outcome {
             limit,
             ..selection.clone()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message whose sweep is unfinished comes again, and sends the same objects once more.
+    #[test]
+    fn what_was_left_by_the_limit_is_not_asked_for_again() {
+        let of = |limit, dry_run| Selection { limit, dry_run, ..Selection::default() };
+        for (chosen_count, is_cut_short, selection, is_unfinished) in [
+            (7, true, of(None, false), true),
+            (7, true, of(Some(8), false), true),
+            (7, true, of(Some(7), false), false),
+            (7, true, of(None, true), false),
+            (7, false, of(Some(8), false), false),
+        ] {
+            let outcome = Outcome { chosen_count, is_cut_short, ..Outcome::default() };
+            assert_eq!(outcome.is_unfinished(&selection), is_unfinished, "{selection:?}");
+        }
     }
 }

@@ -173,6 +173,10 @@ fn a_failed_content_can_be_acknowledged_and_nothing_else() {
     world.s3.fail_always(On::get(&world.bucket, "denied.csv"), Fault::access_denied());
     let both = failure(handler.invoke_json(&events([bad.event_record(), denied.event_record()])));
     assert_eq!(both.error_type, "Access", "what is no fault of the content is not acknowledged");
+    let mut nameless = bad.event_record();
+    nameless["s3"]["object"]["key"] = "%FF.csv".into();
+    let both = failure(handler.invoke_json(&events([bad.event_record(), nameless])));
+    assert_eq!(both.error_type, "Input", "of what was not understood nothing else would tell");
     assert!(world.rows().is_empty());
 }
 
@@ -216,11 +220,12 @@ fn what_is_not_ours_is_ignored_with_a_reason() {
 fn payloads_that_are_not_understood_name_the_accepted_shapes() {
     let world = World::new("not_understood");
     let handler = world.handler();
-    let payloads: [&[u8]; 8] = [
+    let payloads: [&[u8]; 9] = [
         b"not JSON",
         b"",
         b"{",
         b"\xff\xfe",
+        b"{\"s3\": \"s3://b/\\ud800.csv\"}",
         b"{}",
         b"[]",
         b"null",

@@ -118,6 +118,48 @@ fn a_caller_who_waits_goes_on_by_calling_again() {
     assert!(lambda.calls().is_empty());
 }
 
+/// By force an object is loaded from its beginning, and the calls after that go on until it is at its end; then `force` means
+/// the beginning once more.
+#[test]
+fn a_caller_who_forces_a_load_brings_it_to_its_end() {
+    let world = World::new("continued_forced");
+    let handler = handler(&world, &[]);
+    let stored = world.put("long.csv", orders(1..=ROWS, "long"));
+    let payload = serde_json::to_vec(&json!({"s3": stored.address(), "force": true})).expect("JSON");
+    assert_eq!(report(handler.invoke(&payload, AMPLE_MS))["status"], "loaded");
+    for _ in 0..2 {
+        world.database.run("UPDATE orders SET name = 'since'");
+        slow_down(&world, "long.csv", 6 * 1024);
+        world.s3.clear_requests();
+        let first = report(handler.invoke(&payload, SHORT_MS));
+        assert_eq!(first["status"], "continued", "{first}");
+        assert_eq!(world.s3.gets(&world.bucket, "long.csv")[0].range, None, "it begins anew");
+        world.s3.clear_faults();
+        world.s3.clear_requests();
+        let last = report(handler.invoke(&payload, AMPLE_MS));
+        assert_eq!((&last["status"], &last["row_count"]), (&"loaded".into(), &ROWS.into()), "{last}");
+        assert!(world.s3.gets(&world.bucket, "long.csv")[0].range.is_some(), "it goes on");
+        assert_eq!(world.rows(), order_rows(1..=ROWS, "long"));
+    }
+    world.assert_at_rest();
+}
+
+/// Of a load that nobody forced `force` repeats what is there, too.
+#[test]
+fn force_begins_anew_what_was_left_without_it() {
+    let world = World::new("continued_then_forced");
+    let handler = handler(&world, &[]);
+    let stored = world.put("long.csv", orders(1..=ROWS, "long"));
+    slow_down(&world, "long.csv", 6 * 1024);
+    let of =
+        |force: bool| serde_json::to_vec(&json!({"s3": stored.address(), "force": force})).expect("JSON");
+    assert_eq!(report(handler.invoke(&of(false), SHORT_MS))["status"], "continued");
+    world.database.run("DELETE FROM orders");
+    world.s3.clear_faults();
+    assert_eq!(report(handler.invoke(&of(true), AMPLE_MS))["status"], "loaded");
+    assert_eq!(world.rows(), order_rows(1..=ROWS, "long"));
+}
+
 /// Bad rows of every part are kept, counted once, and named.
 #[test]
 fn bad_rows_of_every_part_are_kept() {

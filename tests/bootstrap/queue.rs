@@ -113,10 +113,18 @@ fn a_failed_content_is_acknowledged_where_that_is_the_policy() {
     let bad = world.put("bad.csv", "id,name,amount\n3,x,1\nnothing,y,2\n");
     let denied = world.put("denied.csv", orders(1..=1, "denied"));
     world.s3.fail_always(On::get(&world.bucket, "denied.csv"), Fault::access_denied());
-    let messages = [of("bad", &bad), of("denied", &denied), message("poison", "not JSON", 1)];
+    let mut nameless = bad.event_record();
+    nameless["s3"]["object"]["key"] = "%FF.csv".into();
+    let partly = json!({"Records": [bad.event_record(), nameless]}).to_string();
+    let messages = [
+        of("bad", &bad),
+        of("denied", &denied),
+        message("poison", "not JSON", 1),
+        message("partly", &partly, 1),
+    ];
     let answer = handler.invoke(&batch(&messages), AMPLE_MS).expect_ok();
-    assert_eq!(failed_ids(&answer), ["denied", "poison"]);
-    assert_eq!(world.statuses("bad.csv"), ["failed"]);
+    assert_eq!(failed_ids(&answer), ["denied", "poison", "partly"]);
+    assert_eq!(world.statuses("bad.csv"), ["failed", "failed"]);
 }
 
 /// The queue's own timeout brings the message back then; the batch's answer must not wait for SQS.

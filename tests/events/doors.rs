@@ -235,6 +235,34 @@ fn batch_operations_tasks() {
     }
 }
 
+/// `"True"` is what Python makes of a truth: taken for nothing, a dry run would load everything.
+#[test]
+fn batch_operations_flags() {
+    let of = |dry_run: Value| {
+        job(&json!({"invocationSchemaVersion": "2.0", "invocationId": "i",
+            "job": {"id": "j", "userArguments": {"dry_run": dry_run}},
+            "tasks": [{"taskId": "t", "s3Key": "k", "s3Bucket": "b"}]}))
+    };
+    for (said, dry_run) in [
+        (json!("True"), true),
+        (json!("TRUE"), true),
+        (json!(true), true),
+        (json!("False"), false),
+        (json!(""), false),
+        (json!(false), false),
+    ] {
+        let job = of(said.clone());
+        let request = &job.tasks[0].content.as_ref().expect("understood").requests[0];
+        assert_eq!(request.dry_run, dry_run, "{said}");
+    }
+    for said in [json!("yes"), json!("1"), json!(1), Value::Null] {
+        let job = of(said.clone());
+        let error = job.tasks[0].content.as_ref().expect_err("not understood");
+        assert_eq!((error.class(), job.tasks[0].id.as_str()), (Class::Input, "t"), "{said}");
+        assert!(error.message().contains("`dry_run` must be true or false"), "{error:?}");
+    }
+}
+
 #[test]
 fn step_functions() {
     let (requests, _) = objects(&sample("step-functions-item"), Door::Manual);
@@ -254,9 +282,18 @@ fn step_functions() {
 fn map_items_by_hand() {
     let (requests, _) = objects(&json!({"bucket": "b", "key": "a%2B+b.csv", "force": true}), Door::Manual);
     assert_says(&requests[0], &Said { bucket: "b", key: "a%2B+b.csv", force: true, ..MANUAL });
-    for (column, word, reason) in
-        [("IsDeleteMarker", "true", "a delete marker"), ("IsLatest", "false", "not the newest")]
-    {
+    for name in ["VersionId", "version_id", "versionId"] {
+        let (requests, _) =
+            objects(&json!({"bucket": "b", "key": "k", name: "v1", "if_exists": true}), Door::Manual);
+        assert_eq!(requests[0].version.version_id.as_deref(), Some("v1"), "{name}");
+        assert!(requests[0].may_be_gone);
+    }
+    for (column, word, reason) in [
+        ("IsDeleteMarker", json!("true"), "a delete marker"),
+        ("IsDeleteMarker", json!(true), "a delete marker"),
+        ("IsLatest", json!("false"), "not the newest"),
+        ("IsLatest", json!(false), "not the newest"),
+    ] {
         let (requests, ignored) =
             objects(&json!({"Bucket": "b", "Key": "k.csv", column: word}), Door::Manual);
         assert!(requests.is_empty() && ignored[0].1.contains(reason), "{ignored:?}");
