@@ -48,6 +48,7 @@ def check(template: dict[str, Any]) -> None:
     plain_puts_are_refused_where_asked(template)
     the_articles_rule_would_refuse_the_endpoint(template)
     the_loader_may_what_it_needs(template)
+    the_backfill_reads_manifests_under_the_sources_key(template)
     the_endpoint_is_no_way_out(template)
     queues_take_their_own_events(template)
     inventories_come_from_the_source(template)
@@ -169,6 +170,20 @@ def the_loader_may_what_it_needs(template: dict[str, Any]) -> None:
         found = decision(role, Request(LOADER, action, resource, context))
         if found != wanted:
             raise Failure(f"the loader's {action} on {resource} with {context}: {found} instead of {wanted}")
+
+
+def the_backfill_reads_manifests_under_the_sources_key(template: dict[str, Any]) -> None:
+    theirs = "arn:aws:kms:ap-northeast-1:123456789012:key/theirs"
+    through_s3 = {"kms:ViaService": "s3.ap-northeast-1.amazonaws.com"}
+    existing = statements(template, {**TARGET, "ExistingBucket": "orders", "SourceKeyArn": theirs}, "BackfillRole")
+    for rule, context, wanted in [
+        (existing, through_s3, "Allow"),
+        (existing, {}, "nothing"),
+        (statements(template, TARGET, "BackfillRole"), through_s3, "nothing"),
+    ]:
+        found = decision(rule, Request(BACKFILL, "kms:Decrypt", theirs, context))
+        if found != wanted:
+            raise Failure(f"the backfill's kms:Decrypt with {context}: {found} instead of {wanted}")
 
 
 def the_endpoint_is_no_way_out(template: dict[str, Any]) -> None:
