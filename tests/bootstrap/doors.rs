@@ -11,7 +11,7 @@ use crate::support::s3::{Fault, On, Stored};
 use crate::world::{AMPLE_MS, World, failure, order_rows, orders};
 
 const ROWS: u32 = 60_000;
-const SHORT_MS: u64 = 4_000;
+const SHORT_MS: u64 = 6_000;
 /// A sweep begins no load in its last seconds.
 const SCHEDULE: &str = "schedule";
 const SCHEDULE_MS: u64 = 9_000;
