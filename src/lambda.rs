@@ -55,13 +55,7 @@ async fn start(aws: &Aws) -> Result<Context> {
     let memory_mib = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|size| size.parse().ok());
     let limits = Limits::for_memory(memory_mib.unwrap_or(MEMORY_MIB_DEFAULT));
     let context = Context::start(&settings, Some(aws.clone()), limits).await?;
-    if let Some(Place::Directory(path)) = &context.rejects {
-        return Err(Error::config(format!(
-            "the rejects directory `{}` would vanish with the function",
-            path.display()
-        ))
-        .with_hint("set HOLOLOAD_REJECTS (`rejects:`) to `s3://bucket/prefix/`"));
-    }
+    context.rejects.as_ref().map_or(Ok(()), Place::outlives_function)?;
     Ok(context)
 }
 

@@ -46,6 +46,16 @@ impl Place {
         Ok(Self::S3 { bucket: bucket.to_owned(), prefix })
     }
 
+    /// Whether what a function of Lambda's writes there stays.
+    ///
+    /// # Errors
+    /// `Config` for a directory.
+    pub fn outlives_function(&self) -> Result<()> {
+        let Self::Directory(path) = self else { return Ok(()) };
+        let what = format!("the rejects directory `{}` would vanish with the function", path.display());
+        Err(Error::config(what).with_hint("set HOLOLOAD_REJECTS (`rejects:`) to `s3://bucket/prefix/`"))
+    }
+
     /// Whether an object is one of ours.
     pub fn holds(&self, object: &ObjectRef) -> bool {
         match self {

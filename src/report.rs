@@ -65,6 +65,14 @@ pub struct ErrorReport {
     pub hint: Option<String>,
 }
 
+impl ErrorReport {
+    /// Message and hint, as they stand in an answer.
+    pub fn line(&self) -> String {
+        let hint = self.hint.as_deref().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+        format!("{}{hint}", self.message)
+    }
+}
+
 impl From<&Error> for ErrorReport {
     fn from(error: &Error) -> Self {
         Self {

@@ -9,6 +9,7 @@ use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
+use super::queue::is_unknown_queue;
 use super::{Aws, queue_url, refused, where_denied};
 use crate::error::{Error, Result};
 
@@ -92,10 +93,7 @@ impl Aws {
         let asked = client.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
         let output = asked.send().await.map_err(|error| {
             let error = refused(action(), error);
-            if error
-                .code()
-                .is_some_and(|code| code.contains("QueueDoesNotExist") || code.contains("NonExistentQueue"))
-            {
+            if is_unknown_queue(&error) {
                 return error.with_hint("there is no such queue: check HOLOLOAD_QUEUE and its region");
             }
             where_denied(error, &format!("allow sqs:GetQueueAttributes on {arn}"))

@@ -41,9 +41,14 @@ fn action() -> String {
     "put messages into the queue".to_owned()
 }
 
+/// Whether SQS has no such queue; the code depends on the protocol.
+pub(super) fn is_unknown_queue(error: &Error) -> bool {
+    let is_it = |code: &str| code.ends_with("NonExistentQueue") || code.ends_with("QueueDoesNotExist");
+    error.code().is_some_and(is_it)
+}
+
 fn explained(error: Error) -> Error {
-    let is_unknown = |code: &str| code.ends_with("NonExistentQueue") || code.ends_with("QueueDoesNotExist");
-    if error.code().is_some_and(is_unknown) {
+    if is_unknown_queue(&error) {
         return error.with_hint("there is no such queue: check the ARN, its region and its account");
     }
     where_denied(error, "allow sqs:SendMessage on the queue in the role that sends")

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Arguments, MEMORY_MIB, print, progress, show, text};
+use super::{Arguments, MEMORY_MIB, environment, print, progress, show, text};
 use crate::aws::Aws;
 use crate::context::{self, Context};
 use crate::error::{Class, Result};
@@ -12,7 +12,6 @@ use crate::object::ObjectRef;
 use crate::plan::Limits;
 use crate::report::{self, ErrorReport, Report};
 use crate::reprocess::{Means, Outcome, reprocess};
-use crate::settings::Environment;
 
 /// Objects loaded by one run, where no limit is said; a queue takes as many as there are.
 const LOAD_MAX: usize = 10_000;
@@ -133,10 +132,7 @@ pub(super) async fn run(arguments: &Arguments, said: &ReprocessArguments) -> Res
 
 /// The queue is the function's, which may be reached where its database is not: only who names it sends anything there.
 async fn start(arguments: &Arguments, said: &ReprocessArguments) -> Result<Context> {
-    let mut environment = Environment::of_process();
-    if let Some(config) = &arguments.config {
-        environment.set("HOLOLOAD_CONFIG", config);
-    }
+    let mut environment = environment(arguments);
     environment.set("HOLOLOAD_QUEUE", said.queue.as_deref().unwrap_or_default());
     let aws = Aws::from_environment().await;
     let settings = context::settings(&environment, Some(&aws)).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Check, FUNCTION, Subject};
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::object::ObjectRef;
 use crate::plan::{Destination, Limits, Planner, Route};
@@ -100,10 +100,8 @@ fn bucket_of(glob: &str) -> Option<String> {
 
 fn check(settings: &Settings, rejects: Option<&Place>, is_in_lambda: bool) -> Check {
     const NAME: &str = "settings";
-    if let (Some(Place::Directory(path)), true) = (rejects, is_in_lambda) {
-        let found = format!("the rejects directory `{}` would vanish with the function", path.display());
-        let hint = "set HOLOLOAD_REJECTS (`rejects:`) to `s3://bucket/prefix/`";
-        return Check::fail(NAME, Class::Config, found, hint);
+    if let Some(Err(error)) = rejects.filter(|_| is_in_lambda).map(Place::outlives_function) {
+        return Check::failed(NAME, &error);
     }
     let target = settings.target.as_ref();
     let target = target.map(|to| format!("`{}` on {}:{}", to.database, to.host, to.port)).unwrap_or_default();

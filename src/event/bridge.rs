@@ -3,10 +3,9 @@
 //!
 //! Keys are as stored, not URL-encoded; member names are in kebab-case, and it is `etag`.
 
-use percent_encoding::percent_decode;
 use serde_json::Value;
 
-use super::{Batch, Ignored, instant_ms, is_marker};
+use super::{Batch, Ignored, form_decoded, instant_ms, is_marker};
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, ObjectVersion, Request, Sequencer};
 
@@ -83,7 +82,5 @@ fn other_key(key: &str) -> Option<String> {
     if !key.contains(['%', '+']) {
         return None;
     }
-    let spaced = key.replace('+', " ");
-    let decoded = percent_decode(spaced.as_bytes()).decode_utf8().ok()?.into_owned();
-    (decoded != key).then_some(decoded)
+    form_decoded(key).filter(|decoded| decoded != key)
 }

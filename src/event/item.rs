@@ -3,10 +3,9 @@
 //!
 //! An item that its state has shaped into `{"s3": "s3://bucket/key"}` is a manual request.
 
-use percent_encoding::percent_decode;
 use serde_json::Value;
 
-use super::{Batch, Ignored, MARKER, flag, is_marker, manual, unrecognised};
+use super::{Batch, Ignored, MARKER, flag, form_decoded, is_marker, manual, unrecognised};
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, Request};
 
@@ -100,8 +99,7 @@ fn is_inventory(item: &Value) -> bool {
 
 /// Keys in inventories are URL-encoded (S3 user guide, "Amazon S3 Inventory list").
 fn decoded(raw: &str) -> Result<String> {
-    let spaced = raw.replace('+', " ");
-    percent_decode(spaced.as_bytes()).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| {
+    form_decoded(raw).ok_or_else(|| {
         Error::input(format!("decode the object key `{raw}`: it is not UTF-8"))
             .with_hint("keys in an inventory are URL-encoded UTF-8")
     })

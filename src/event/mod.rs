@@ -5,10 +5,11 @@
 //! people write by hand. Keys are decoded as their door encodes them: S3 notifications are form-urlencoded
 //! (`+` is a space), Batch Operations percent-encode, `EventBridge` and the manual forms are taken as written.
 
+use percent_encoding::percent_decode;
 use serde_json::Value;
 
 use crate::error::{Error, Result, nearest};
-use crate::object::{ObjectRef, Request};
+use crate::object::{FOLDER_MARKER as MARKER, ObjectRef, Request};
 
 mod bridge;
 mod doctor;
@@ -27,9 +28,6 @@ pub use reprocess::{Selection, WITHIN_HOURS_MAX, manual_message, moment_ms};
 
 /// How deep envelopes may stand inside each other: S3 in SNS in SQS is 3, and a failure record of that 4.
 const NESTING_MAX: usize = 4;
-
-/// Why a key that ends in `/` is passed over.
-const MARKER: &str = "a folder marker (key ends in `/`, size 0)";
 
 /// The way a payload came in; it decides the shape of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,6 +315,12 @@ fn unrecognised(what: &str) -> Error {
 /// Whether a key stands for a folder: consoles make such objects.
 fn is_marker(key: &str, size: Option<u64>) -> bool {
     key.ends_with('/') && size.unwrap_or(0) == 0
+}
+
+/// A key as forms encode it: `+` is a space, the rest percent-encoded UTF-8.
+fn form_decoded(raw: &str) -> Option<String> {
+    let spaced = raw.replace('+', " ");
+    percent_decode(spaced.as_bytes()).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
 fn instant_ms(text: &str) -> Option<i64> {

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode;
 use serde_json::Value;
 
-use super::{Batch, Ignored, MARKER, instant_ms, is_marker};
+use super::{Batch, Ignored, MARKER, form_decoded, instant_ms, is_marker};
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, ObjectVersion, Request, Sequencer};
 
@@ -85,10 +85,9 @@ fn is_removal(event_name: &str) -> bool {
     event_name.starts_with("ObjectRemoved:") || event_name.starts_with("LifecycleExpiration:")
 }
 
-/// Keys in S3 notifications are form-urlencoded: `+` is a space, the rest percent-encoded UTF-8.
+/// Keys in S3 notifications are form-urlencoded.
 fn decode_key(raw: &str) -> Result<String> {
-    let spaced = raw.replace('+', " ");
-    percent_decode(spaced.as_bytes()).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| {
+    form_decoded(raw).ok_or_else(|| {
         Error::input(format!("decode the object key `{raw}`: it is not UTF-8"))
             .with_hint("S3 keys are UTF-8; send the key form-urlencoded, as S3 does")
     })

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::{Class, Error};
 use crate::event::{Door, Job, Task};
 use crate::load::Invocation;
-use crate::report::{Report, Status};
+use crate::report::{ErrorReport, Report, Status};
 
 /// A line of a completion report; longer ones are hard to read in a CSV file.
 const RESULT_CHARS_MAX: usize = 1_000;
@@ -22,10 +22,10 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn of_error(class: Class, text: String) -> Self {
+    fn of_error(error: &ErrorReport) -> Self {
         // What may pass is tried again before the job ends; the rest must be put right first.
-        let code = if class == Class::Transient { "TemporaryFailure" } else { "PermanentFailure" };
-        Self { code, text, class: Some(class) }
+        let code = if error.class == Class::Transient { "TemporaryFailure" } else { "PermanentFailure" };
+        Self { code, text: error.line(), class: Some(error.class) }
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn job(context: &mut Context, job: &Job, invocation: &Invocatio
 
 /// The answer where nothing can be loaded at all.
 pub(super) fn refused(job: &Job, error: &Error) -> Answer {
-    let verdicts = job.tasks.iter().map(|_| Verdict::of_error(error.class(), line(error)));
+    let verdicts = job.tasks.iter().map(|_| Verdict::of_error(&error.into()));
     answer(job, &verdicts.collect::<Vec<_>>())
 }
 
@@ -48,7 +48,7 @@ async fn verdict(context: &mut Context, task: &Task, invocation: &Invocation<'_>
         Ok(batch) => batch,
         Err(error) => {
             tracing::error!(task_id = task.id, error = %error, hint = error.hint(), "task not understood");
-            return Verdict::of_error(error.class(), line(error));
+            return Verdict::of_error(&error.into());
         }
     };
     let (requests, ignored) = sorted(context, batch);
@@ -65,8 +65,7 @@ async fn verdict(context: &mut Context, task: &Task, invocation: &Invocation<'_>
 
 fn of_report(report: &Report) -> Verdict {
     if let Some(error) = &report.error {
-        let hint = error.hint.as_deref().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
-        return Verdict::of_error(error.class, format!("{}{hint}", error.message));
+        return Verdict::of_error(error);
     }
     let mut text =
         format!("status={},rows={},rejected={}", report.status.name(), report.row_count, report.reject_count);
@@ -84,11 +83,6 @@ fn of_report(report: &Report) -> Verdict {
     // The job tries the task again, and the load goes on where it was left.
     let code = if report.status == Status::Continued { "TemporaryFailure" } else { "Succeeded" };
     Verdict { code, text, class: None }
-}
-
-fn line(error: &Error) -> String {
-    let hint = error.hint().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
-    format!("{}{hint}", error.message())
 }
 
 fn answer(job: &Job, verdicts: &[Verdict]) -> Answer {

@@ -63,15 +63,10 @@ pub async fn handle(context: &mut Context, payload: &Value, invocation: &Invocat
 
 /// The answer to something that failed before there was an object.
 pub fn refusal(error: &Error) -> Answer {
-    let mut message = error.message();
-    if let Some(hint) = error.hint() {
-        message.push_str("; hint: ");
-        message.push_str(hint);
-    }
     let body = report::answer(&[], &[]);
     Answer::Failed {
         class: error.class(),
-        message: format!("{message} {body}"),
+        message: format!("{} {body}", ErrorReport::from(error).line()),
         classes: vec![error.class()],
     }
 }
@@ -96,7 +91,10 @@ async fn objects(context: &mut Context, door: Door, batch: &Batch, invocation: &
     match worst {
         None => Answer::Done { body: report::answer(&reports, &ignored), classes: Vec::new() },
         Some(class) => {
-            Answer::Failed { class, message: error_message(class, batch, &reports, &ignored), classes }
+            let of_objects = reports.iter().filter_map(|report| report.error.clone());
+            let errors = of_objects.chain(batch.unreadable.iter().map(ErrorReport::from));
+            let message = error_message(class, errors, (&reports, &ignored), report::answer);
+            Answer::Failed { class, message, classes }
         }
     }
 }
@@ -189,25 +187,25 @@ fn log(door: Door, report: &Report) {
     }
 }
 
-fn error_message(class: Class, batch: &Batch, reports: &[Report], ignored: &[(String, String)]) -> String {
-    let of_objects = reports.iter().filter_map(|report| report.error.clone());
-    let mut errors = of_objects.chain(batch.unreadable.iter().map(ErrorReport::from));
-    let line = errors.find(|error| error.class == class).map_or_else(String::new, |error| {
-        let hint = error.hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
-        format!("{}{hint}", error.message)
-    });
+/// The first error of the class in one line, a space, and the fullest answer that fits.
+fn error_message(
+    class: Class,
+    mut errors: impl Iterator<Item = ErrorReport>,
+    (reports, ignored): (&[Report], &[(String, String)]),
+    answer: impl Fn(&[Report], &[(String, String)]) -> Value,
+) -> String {
+    let line = errors.find(|error| error.class == class).map(|error| error.line()).unwrap_or_default();
     let failed: Vec<Report> = reports.iter().filter(|report| report.error.is_some()).cloned().collect();
     // Smaller and smaller, until it fits: all, the failed ones, the first of them, none.
     let bodies = [
-        report::answer(reports, ignored),
-        report::answer(&failed, &[]),
-        report::answer(failed.get(..1).unwrap_or_default(), &[]),
-        report::answer(&[], &[]),
+        answer(reports, ignored),
+        answer(&failed, &[]),
+        answer(failed.get(..1).unwrap_or_default(), &[]),
+        answer(&[], &[]),
     ];
     let line: String = line.chars().take(ERROR_BYTES_MAX / 8).collect();
-    let texts = bodies.iter().map(|body| format!("{line} {body}"));
-    let mut fitting = texts.filter(|text| text.len() <= ERROR_BYTES_MAX);
-    fitting.next().unwrap_or(line)
+    let mut texts = bodies.iter().map(|body| format!("{line} {body}"));
+    texts.find(|text| text.len() <= ERROR_BYTES_MAX).unwrap_or(line)
 }
 
 /// What was found is the answer, whatever was found: who asks wants to read it.

@@ -2,9 +2,8 @@
 //! to.
 
 use futures_util::FutureExt;
-use serde_json::Value;
 
-use super::{Answer, ERROR_BYTES_MAX, log};
+use super::{Answer, error_message, log};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::event::{Batch, Door, Selection};
@@ -157,25 +156,8 @@ fn answer(selection: &Selection, reports: &[Report], outcome: &Outcome) -> Answe
     let Some(class) = classes.iter().copied().min_by_key(|class| class.answer_rank()) else {
         return Answer::Done { body: body(reports, &outcome.ignored), classes };
     };
-    let failed: Vec<Report> = reports.iter().filter(|report| report.error.is_some()).cloned().collect();
     let of_sweep = outcome.failure.as_ref().map(ErrorReport::from);
-    let mut errors = of_sweep.into_iter().chain(failed.iter().filter_map(|report| report.error.clone()));
-    let line = errors.find(|error| error.class == class).map_or_else(String::new, |error| {
-        let hint = error.hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
-        format!("{}{hint}", error.message)
-    });
-    let bodies = [
-        body(reports, &outcome.ignored),
-        body(&failed, &[]),
-        body(failed.get(..1).unwrap_or_default(), &[]),
-        body(&[], &[]),
-    ];
-    Answer::Failed { class, message: fitting(&line, &bodies), classes }
-}
-
-/// The line and the first of the bodies, each smaller than the one before, that fits into an error answer.
-fn fitting(line: &str, bodies: &[Value]) -> String {
-    let line: String = line.chars().take(ERROR_BYTES_MAX / 8).collect();
-    let mut texts = bodies.iter().map(|body| format!("{line} {body}"));
-    texts.find(|text| text.len() <= ERROR_BYTES_MAX).unwrap_or(line)
+    let errors = of_sweep.into_iter().chain(reports.iter().filter_map(|report| report.error.clone()));
+    let message = error_message(class, errors, (reports, &outcome.ignored), body);
+    Answer::Failed { class, message, classes }
 }

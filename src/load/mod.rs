@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::ledger::{Claim, Claimant, LEASED_STATEMENT_MS, Lease, Reach, ResumePoint};
 use crate::object::body::{ObjectBody, current_version};
-use crate::object::{ObjectRef, ObjectVersion, Request, Sequencer};
+use crate::object::{FOLDER_MARKER, ObjectRef, ObjectVersion, Request, Sequencer};
 use crate::plan::{Destination, Plan, Route};
 use crate::report::{Report, Status};
 use crate::table::TableName;
@@ -250,7 +250,7 @@ async fn attempt(context: &mut Context, work: &mut Work<'_>, request: &Request) 
     let request = &pinned(context, request).await?;
     work.trace.version.clone_from(&request.version);
     if is_marker(request) {
-        work.report.end(Status::Ignored, "a folder marker (key ends in `/`, size 0)");
+        work.report.end(Status::Ignored, FOLDER_MARKER);
         return Ok(());
     }
 

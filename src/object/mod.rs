@@ -17,6 +17,9 @@ pub struct ObjectRef {
     pub key: String,
 }
 
+/// Why an object is passed over whose key ends in `/` and that holds nothing: consoles make such objects for folders.
+pub const FOLDER_MARKER: &str = "a folder marker (key ends in `/`, size 0)";
+
 /// The bucket name that stands for the local file system in reports and ledger.
 pub const LOCAL_BUCKET: &str = "file";
 

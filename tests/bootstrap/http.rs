@@ -2,12 +2,14 @@
 
 #![allow(unreachable_pub, reason = "the module is all that its test binary sees of it")]
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use serde_json::Value;
+
+use crate::support::call::read_call;
 
 /// Answers one call: the operation's name and its input to a status and an output.
 type Answer = dyn Fn(&str, &Value) -> (u16, Value) + Send + Sync;
@@ -44,27 +46,7 @@ impl HttpStub {
 }
 
 fn serve(stream: &TcpStream, answer: &Answer, calls: &Mutex<Vec<(String, Value)>>) -> io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    let (mut operation, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            if line.trim_end().is_empty() {
-                break;
-            }
-            continue;
-        };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.parse().map_err(io::Error::other)?;
-        } else if name.eq_ignore_ascii_case("x-amz-target") {
-            value.rsplit('.').next().unwrap_or_default().clone_into(&mut operation);
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
+    let Some((operation, body)) = read_call(stream)? else { return Ok(()) };
     let input = serde_json::from_slice(&body)?;
     let (status, output) = answer(&operation, &input);
     calls.lock().unwrap_or_else(PoisonError::into_inner).push((operation, input));

@@ -2,13 +2,14 @@
 //! serves.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::{Value, json};
 
+use super::call::read_call;
 use super::lock;
 
 /// Who every caller is.
@@ -96,27 +97,7 @@ impl Account {
 }
 
 fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    let (mut target, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            if line.trim_end().is_empty() {
-                break;
-            }
-            continue;
-        };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.parse().map_err(io::Error::other)?;
-        } else if name.eq_ignore_ascii_case("x-amz-target") {
-            value.rsplit('.').next().unwrap_or_default().clone_into(&mut target);
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
+    let Some((mut target, body)) = read_call(stream)? else { return Ok(()) };
     let body = String::from_utf8_lossy(&body).into_owned();
     if let Some(action) = body.split('&').find_map(|pair| pair.strip_prefix("Action=")) {
         action.clone_into(&mut target);

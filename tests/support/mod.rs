@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod akv4;
+pub mod call;
 pub mod certs;
 pub mod postgres;
 pub mod proxy;
