@@ -63,7 +63,7 @@ impl<'a> Intake<'a> {
         Self {
             plan,
             rules: Rules {
-                null_strings: vec![plan.route.null_string.clone().into_bytes()],
+                null_strings: plan.route.null_strings.iter().map(|text| text.clone().into_bytes()).collect(),
                 zone: zone.clone(),
                 moments,
                 ..Rules::default()
