@@ -381,7 +381,7 @@ mod tests {
             ("{a: {true: [yes, 1]}}", "quotes"),
             ("{a: filename}", "`{from: filename}`"),
             ("{a: {from: 0}}", "count from 1"),
-            ("{a: {from: x, constant: y}}", "both `from` and `constant`"),
+            ("{a: {from: x, constant: z}}", "both `from` and `constant`"),
             (
                 "{a: {type: numerik}}",
                 "`columns.a`: `type: numerik` is no type | did you mean `numeric(12,2)`?",
