@@ -14,19 +14,28 @@ use sha2::{Digest, Sha256};
 use crate::decode::csv::Dialect;
 use crate::error::{Error, Result, nearest};
 use crate::object::ObjectRef;
+use crate::row::{Conversion, Rules};
 pub use crate::settings::HeaderRule;
 use crate::settings::{
     PartitionRule, RouteSettings, Settings, Unmatched, WriteMode, WritePath, WriteSettings,
 };
 use crate::table::{Kind, Table, TableName};
 
+mod assign;
+mod convert;
+mod describe;
 mod dialect;
 mod layout;
+mod mapping;
+mod names;
 mod op;
 mod packing;
 mod snapshot;
 
-pub use layout::{First, Layout, Slot};
+pub use assign::Fate;
+pub use describe::{How, Mapped};
+pub use layout::{Fill, First, Layout, Slot};
+pub use mapping::Mapping;
 pub use op::{OpPlace, Operation};
 pub use packing::Packing;
 pub use snapshot::{Lineage, Snapshot};
@@ -115,14 +124,18 @@ pub struct Route {
     pub operation: Option<Operation>,
     /// Columns that the object itself fills.
     pub columns: Vec<(String, Metadata)>,
+    /// Which fields go where.
+    pub mapping: Mapping,
     /// How bytes become text.
     pub packing: Packing,
     /// How text becomes records.
     pub dialect: Dialect,
     /// Whether the first record is a header.
     pub header: HeaderRule,
-    /// An unquoted field that equals one of them is NULL.
-    pub null_strings: Vec<String>,
+    /// How fields are read; zone and resolution of times are the load's to say.
+    pub rules: Rules,
+    /// How values of single columns are read, by their names.
+    pub conversions: Vec<(String, Conversion)>,
     /// More bad rows and the object fails.
     pub bad_rows_max: u64,
     /// A larger share, in percent, and the object fails.
@@ -317,10 +330,12 @@ impl Route {
             newer_by: newer_by(&said.write)?,
             operation: Operation::new(&said.write)?,
             columns,
+            mapping: Mapping::new(said)?,
             packing,
             dialect,
             header: parse.header,
-            null_strings: parse.null_string.clone(),
+            rules: convert::rules(parse),
+            conversions: convert::conversions(said)?,
             bad_rows_max: max,
             bad_rows_max_percent: percent,
             matcher: matcher.compile_matcher(),
@@ -432,7 +447,9 @@ impl Plan {
             }
         }
         check_newer_by(&route, &table)?;
+        mapping::check(&route, &table)?;
         check_filled(&route, &table)?;
+        convert::check(&route, &table)?;
         op::check_soft_delete(&route, &table)?;
         let mut text = route.fingerprint.clone();
         // Writing to a String cannot fail.
@@ -458,16 +475,8 @@ fn keyless_hint(route: &Route, table: &Table) -> String {
 fn check_filled(route: &Route, table: &Table) -> Result<()> {
     for (name, metadata) in &route.columns {
         let word = metadata.name();
-        let Some(index) = table.column_index(name) else {
-            let error = Error::config(format!(
-                "`columns: {{{name}: {word}}}`: table `{}` has no such column",
-                table.name
-            ));
-            return Err(match nearest(name, table.column_names()) {
-                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                None => error.with_hint("add the column to the table, or leave it out of `columns:`"),
-            });
-        };
+        // Whether there is such a column is known by now.
+        let Some(index) = table.column_index(name) else { continue };
         let column = &table.columns[index];
         if !metadata.fits(column.kind) || !column.generated.is_writable() {
             return Err(Error::config(format!(
