@@ -346,7 +346,9 @@ fn encoder(plan: &Plan, layout: &Layout, rules: &Rules, facts: &Facts) -> Result
     });
     let extras = layout.filled.iter().map(|fill| match fill {
         Fill::Metadata(metadata) => facts.fill(*metadata),
-        Fill::Constant(text) | Fill::Default(text) => Extra::Text(Some(text.clone().into_bytes())),
+        Fill::Constant(text) | Fill::Captured(text) | Fill::Default(text) => {
+            Extra::Text(Some(text.clone().into_bytes()))
+        }
         Fill::Extras => Extra::Members(Members::new(layout.extras())),
     });
     let extras = extras.chain(facts.deletion(plan)).collect();
@@ -379,6 +381,7 @@ fn check_constants(plan: &Plan, layout: &Layout, encoder: &Encoder) -> Result<()
     for (index, fill) in layout.filled.iter().enumerate() {
         let word = match fill {
             Fill::Constant(_) => "constant",
+            Fill::Captured(_) => "capture",
             Fill::Default(_) => "default",
             Fill::Metadata(_) | Fill::Extras => continue,
         };
