@@ -350,6 +350,7 @@ impl Settings {
         };
         let mut warnings = Vec::new();
         environment.lay_over(&mut said, &mut warnings)?;
+        environment.check_s3_style()?;
         let file: File = from_value(Value::Object(said))?;
         Ok(Self { queue: environment.queue()?, ..file.into_settings(warnings)? })
     }
