@@ -1,6 +1,7 @@
 //! `holoload load`, and how a command finds its route and its objects.
 
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use super::{Arguments, MEMORY_MIB, print, progress, settings_with, sources, style, text};
 use crate::aws::Aws;
@@ -10,7 +11,7 @@ use crate::load::{Invocation, load};
 use crate::object::Request;
 use crate::plan::Limits;
 use crate::report::{self, Report, Status};
-use crate::settings::{ParseSettings, RouteSettings, Settings, WriteMode, WriteSettings};
+use crate::settings::{RouteSettings, Settings, WriteMode, WriteSettings};
 
 #[derive(Args)]
 pub(super) struct LoadArguments {
@@ -95,25 +96,23 @@ pub(super) async fn settings_to(
     if let Some(table) = table {
         // That is just what was asked for.
         settings.warnings.retain(|warning| !warning.starts_with("HOLOLOAD_TABLE "));
-        settings.routes = vec![route_to(table, mode, &settings)];
+        settings.routes = vec![route_to(table, mode, &settings)?];
     }
     Ok(settings)
 }
 
 /// `--table` stands for a route of its own; everything else is as the first route says.
-fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> RouteSettings {
-    let first = settings.routes.first();
-    RouteSettings {
-        object: "**".to_owned(),
-        table: table.to_owned(),
-        parse: first.map_or_else(ParseSettings::default, |route| route.parse.clone()),
-        write: match (mode, first) {
-            (Some(mode), _) => WriteSettings { mode, ..WriteSettings::default() },
-            (None, first) => first.map_or_else(WriteSettings::default, |route| route.write.clone()),
-        },
-        columns: first.map(|route| route.columns.clone()).unwrap_or_default(),
-        bad_rows: first.and_then(|route| route.bad_rows),
+fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> Result<RouteSettings> {
+    let mut route = match settings.routes.first() {
+        Some(first) => first.clone(),
+        None => RouteSettings::read(&json!({"object": "**", "table": table}))?,
+    };
+    "**".clone_into(&mut route.object);
+    table.clone_into(&mut route.table);
+    if let Some(mode) = mode {
+        route.write = WriteSettings { mode, ..WriteSettings::default() };
     }
+    Ok(route)
 }
 
 async fn load_with_progress(context: &mut Context, request: &Request, is_json: bool) -> Report {

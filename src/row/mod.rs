@@ -19,6 +19,7 @@
 //! - The answer depends on the record and the rules alone: no clock, no locale, no time zone of the machine or server.
 //! - Once its buffers have grown, an accepted row allocates nothing.
 
+mod format;
 mod json;
 mod numeric;
 mod op;
@@ -35,6 +36,7 @@ use jiff::tz::TimeZone;
 
 use crate::decode::Record;
 use crate::table::Kind;
+pub use format::{Civil, TimeFormat, from_java, from_ruby};
 pub use op::Marks;
 pub use refusal::{NOT_UTF_8, Reason, Refusal};
 use zone::Zones;

@@ -12,10 +12,12 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, nearest};
 
+mod columns;
 mod environment;
 mod op;
 mod snapshot;
 
+pub use columns::{ColumnSettings, Drift, FieldRef, HeaderMatch, Missing, check_type};
 pub use environment::{Environment, VARIABLES};
 pub use op::OpSettings;
 pub use snapshot::{Removal, Scope};
@@ -217,6 +219,8 @@ pub struct ParseSettings {
     /// Whether the first record is a header.
     #[serde(deserialize_with = "header_rule")]
     pub header: HeaderRule,
+    /// How its names are compared with those of columns.
+    pub header_match: HeaderMatch,
     /// One character.
     pub delimiter: String,
     /// One character, or empty for none.
@@ -236,6 +240,7 @@ impl Default for ParseSettings {
             charset: "auto".to_owned(),
             compression: "auto".to_owned(),
             header: HeaderRule::Auto,
+            header_match: HeaderMatch::Exact,
             delimiter: ",".to_owned(),
             quote: "\"".to_owned(),
             escape: "\"".to_owned(),
@@ -292,15 +297,37 @@ pub struct RouteSettings {
     /// How bytes become records.
     #[serde(default)]
     pub parse: ParseSettings,
-    /// Columns that the object itself fills, by name: `$key`, `$line`…
+    /// Columns of the table, by name: what fills them, and by which rules.
     #[serde(default)]
-    pub columns: BTreeMap<String, String>,
+    pub columns: BTreeMap<String, ColumnSettings>,
+    /// Fields that go nowhere, on purpose.
+    #[serde(default)]
+    pub drop: Vec<FieldRef>,
+    /// A `json` or `jsonb` column that takes, as one object, the fields that the table has no column for.
+    #[serde(default)]
+    pub extras: Option<String>,
+    /// Columns that the file has no field for.
+    #[serde(default)]
+    pub missing: Missing,
+    /// Fields that the table has no column for.
+    #[serde(default)]
+    pub drift: Drift,
     /// How rows are written.
     #[serde(default)]
     pub write: WriteSettings,
     /// How many bad rows are put up with.
     #[serde(default)]
     pub bad_rows: Option<BadRows>,
+}
+
+impl RouteSettings {
+    /// A route from its members; what is left out is as in a file that leaves it out.
+    ///
+    /// # Errors
+    /// `Config` for members of the wrong form.
+    pub fn read(said: &Value) -> Result<Self> {
+        Self::deserialize(said).map_err(|source| Error::config(format!("read the route: {source}")))
+    }
 }
 
 /// What becomes of an object that no route matches.
@@ -407,6 +434,7 @@ impl File {
             Some(_) => return Err(Error::config("`ledger` must be a table name or `off`")),
         };
         let target = self.target.map(TargetFile::into_target).transpose()?;
+        self.routes.iter().try_for_each(|route| columns::check(&route.columns))?;
         Ok(Settings {
             target,
             ledger,
