@@ -19,10 +19,13 @@ use crate::plan::Limits;
 use crate::report::ErrorReport;
 use crate::settings::{Environment, Settings};
 
+mod completions;
 mod doctor;
+mod embulk;
 mod history;
 mod invoke;
 mod load;
+mod output;
 mod progress;
 mod reprocess;
 mod setup;
@@ -96,9 +99,15 @@ enum Command {
         #[arg(value_name = "EVENT.json")]
         event: PathBuf,
     },
+    /// Translate an Embulk file into a configuration, and name what has no equivalent
+    #[command(after_help = "Example:\n  holoload import-embulk config.yml -o holoload.yaml")]
+    ImportEmbulk(embulk::ImportArguments),
     /// Print the statements for the ledger, the fence and the rights a loader needs
     #[command(after_help = "Example:\n  holoload setup | psql")]
     Setup(setup::SetupArguments),
+    /// Print the completions of a shell
+    #[command(after_help = "Example:\n  holoload completions bash > ~/.local/share/bash-completion/completions/holoload")]
+    Completions(completions::CompletionsArguments),
 }
 
 /// Runs the command line; the exit code says how it went.
@@ -144,6 +153,8 @@ async fn command(arguments: &Arguments, command: &Command) -> Result<Vec<Class>>
         Command::Verify(said) => verify::run(arguments, said).await,
         Command::Invoke { event } => invoke::run(arguments, event).await,
         Command::Setup(said) => setup::run(arguments, said).await,
+        Command::ImportEmbulk(said) => embulk::run(arguments, said),
+        Command::Completions(said) => completions::run(said),
     }
 }
 

@@ -505,7 +505,11 @@ fn port(value: &Value) -> Result<u16> {
     number.filter(|port| *port != 0).ok_or_else(|| Error::config("`port` must be a number from 1 to 65535"))
 }
 
-fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
+/// YAML whose top level is `key: value` lines.
+///
+/// # Errors
+/// `Config`, with the place and never the text.
+pub fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
     let yaml::Yaml(value) = serde_saphyr::from_str(text).map_err(|source| {
         // The parser quotes the source around a mistake, which may be a line with a password: keep the place only.
         let place = source
