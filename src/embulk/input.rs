@@ -91,7 +91,7 @@ fn credentials(input: &mut Section, notes: &mut Notes) {
         .contains(&true);
     if has_keys {
         notes.todo(
-            "in.access_key_id, in.secret_access_key",
+            "in.access_key_id, in.secret_access_key, in.session_token",
             "keys of AWS are never copied: give the function a role; elsewhere use a profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         );
     }

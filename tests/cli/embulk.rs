@@ -104,7 +104,7 @@ routes:
     for secret in ["AKIAEXAMPLE", "EXAMPLEsecret", "LTAIexample"] {
         assert!(!both.contains(secret), "{secret} was copied: {both}");
     }
-    assert_contains(&imported.stderr, "to do: in.access_key_id, in.secret_access_key, keys of AWS are never copied");
+    assert_contains(&imported.stderr, "to do: in.access_key_id, in.secret_access_key, in.session_token, keys of AWS are never copied");
     assert_contains(&imported.stderr, "to do: out.password, passwords are never copied: set ACCESS_KEY_SECRET");
     assert_contains(&imported.stderr, "not carried over: in.endpoint, because");
     assert_contains(&imported.stderr, "differs from Embulk: out.ssl, false: Embulk sent password and rows in the clear");
@@ -156,7 +156,7 @@ in:
     columns:
     - {name: id, type: long}
     - {name: at, type: timestamp}
-    - {name: on, type: timestamp, format: 'java:yyyy-MM-dd', timezone: UTC, date: '1999-01-01'}
+    - {name: day, type: timestamp, format: 'java:yyyy-MM-dd', timezone: UTC, date: '1999-01-01'}
     - {name: memo, type: string}
     - {name: memo, type: string}
     - {name: flag, type: boolean}
@@ -202,7 +202,7 @@ routes:
     columns:
       order_id: {from: id, null: ["NULL", ""]}
       at: {format: "%Y/%m/%d %H:%M", default_date: "2000-01-01", null: ["NULL", ""]}
-      "on": {format: "%Y-%m-%d", timezone: UTC, default_date: "1999-01-01", null: ["NULL", ""]}
+      day: {format: "%Y-%m-%d", timezone: UTC, default_date: "1999-01-01", null: ["NULL", ""]}
     drop: [flag]
     write: {mode: upsert}
     bad_rows: {max: 0}
