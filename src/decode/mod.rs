@@ -97,6 +97,8 @@ pub enum Malformation {
     LateName(Span),
     /// Bytes that are not UTF-8.
     NotUtf8,
+    /// A quoted field is longer than the dialect allows.
+    FieldTooLong,
 }
 
 impl Malformation {
@@ -123,6 +125,7 @@ impl Malformation {
                 "a column that the first records do not have: name it under `columns:` to have it loaded"
             }
             Self::NotUtf8 => "not UTF-8",
+            Self::FieldTooLong => "a quoted field is longer than `field_bytes_max`",
         }
     }
 }

@@ -63,7 +63,7 @@ impl<'a> Intake<'a> {
         Self {
             plan,
             rules: Rules {
-                null_string: plan.route.null_string.clone().into_bytes(),
+                null_string: plan.route.null_strings.first().cloned().unwrap_or_default().into_bytes(),
                 zone: zone.clone(),
                 moments,
             },
