@@ -12,11 +12,14 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, nearest};
 
+mod columns;
 mod environment;
 mod op;
 mod parse;
 mod snapshot;
+mod yaml;
 
+pub use columns::{ColumnSettings, Drift, FieldRef, Missing, check_type};
 pub use environment::{Environment, VARIABLES};
 pub use op::OpSettings;
 pub use parse::{
@@ -232,9 +235,21 @@ pub struct RouteSettings {
     /// How bytes become records.
     #[serde(default)]
     pub parse: ParseSettings,
-    /// Columns that the object itself fills, by name: `$key`, `$line`…
+    /// Columns of the table, by name: what fills them, and by which rules.
     #[serde(default)]
-    pub columns: BTreeMap<String, String>,
+    pub columns: BTreeMap<String, ColumnSettings>,
+    /// Fields that go nowhere, on purpose.
+    #[serde(default)]
+    pub drop: Vec<FieldRef>,
+    /// A `json` or `jsonb` column that takes, as one object, the fields that the table has no column for.
+    #[serde(default)]
+    pub extras: Option<String>,
+    /// Columns that the file has no field for.
+    #[serde(default)]
+    pub missing: Missing,
+    /// Fields that the table has no column for.
+    #[serde(default)]
+    pub drift: Drift,
     /// How rows are written.
     #[serde(default)]
     pub write: WriteSettings,
@@ -346,6 +361,7 @@ impl File {
             Some(_) => return Err(Error::config("`ledger` must be a table name or `off`")),
         };
         let target = self.target.map(TargetFile::into_target).transpose()?;
+        self.routes.iter().try_for_each(|route| columns::check(&route.columns))?;
         Ok(Settings {
             target,
             ledger,
@@ -416,7 +432,7 @@ fn port(value: &Value) -> Result<u16> {
 }
 
 fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|source| {
+    let yaml::Yaml(value) = serde_saphyr::from_str(text).map_err(|source| {
         // The parser quotes the source around a mistake, which may be a line with a password: keep the place only.
         let place = source
             .location()
