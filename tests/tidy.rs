@@ -93,6 +93,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("unicode_width", &["cli"]),
     ("indicatif", &["cli"]),
     ("globset", &["plan", "cli"]),
+    ("unicode_normalization", &["plan"]),
     ("serde_saphyr", &["settings"]),
     ("encoding_rs", &["charset"]),
     ("chardetng", &["charset"]),

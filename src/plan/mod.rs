@@ -20,13 +20,20 @@ use crate::settings::{
 };
 use crate::table::{Kind, Table, TableName};
 
+mod assign;
+mod describe;
 mod dialect;
 mod layout;
+mod mapping;
+mod names;
 mod op;
 mod packing;
 mod snapshot;
 
-pub use layout::{First, Layout, Slot};
+pub use assign::Fate;
+pub use describe::{How, Mapped};
+pub use layout::{Fill, First, Layout, Slot};
+pub use mapping::Mapping;
 pub use op::{OpPlace, Operation};
 pub use packing::Packing;
 pub use snapshot::{Lineage, Snapshot};
@@ -115,6 +122,8 @@ pub struct Route {
     pub operation: Option<Operation>,
     /// Columns that the object itself fills.
     pub columns: Vec<(String, Metadata)>,
+    /// Which fields go where.
+    pub mapping: Mapping,
     /// How bytes become text.
     pub packing: Packing,
     /// How text becomes records.
@@ -317,6 +326,7 @@ impl Route {
             newer_by: newer_by(&said.write)?,
             operation: Operation::new(&said.write)?,
             columns,
+            mapping: Mapping::new(said)?,
             packing,
             dialect,
             header: parse.header,
@@ -432,6 +442,7 @@ impl Plan {
             }
         }
         check_newer_by(&route, &table)?;
+        mapping::check(&route, &table)?;
         check_filled(&route, &table)?;
         op::check_soft_delete(&route, &table)?;
         let mut text = route.fingerprint.clone();
@@ -458,16 +469,8 @@ fn keyless_hint(route: &Route, table: &Table) -> String {
 fn check_filled(route: &Route, table: &Table) -> Result<()> {
     for (name, metadata) in &route.columns {
         let word = metadata.name();
-        let Some(index) = table.column_index(name) else {
-            let error = Error::config(format!(
-                "`columns: {{{name}: {word}}}`: table `{}` has no such column",
-                table.name
-            ));
-            return Err(match nearest(name, table.column_names()) {
-                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                None => error.with_hint("add the column to the table, or leave it out of `columns:`"),
-            });
-        };
+        // Whether there is such a column is known by now.
+        let Some(index) = table.column_index(name) else { continue };
         let column = &table.columns[index];
         if !metadata.fits(column.kind) || !column.generated.is_writable() {
             return Err(Error::config(format!(

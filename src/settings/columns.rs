@@ -87,17 +87,6 @@ pub enum Drift {
     Suggest,
 }
 
-/// How names in a header are compared with names of columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HeaderMatch {
-    /// Byte for byte.
-    #[default]
-    Exact,
-    /// Whatever their case, width, compatibility form (NFKC) and surrounding blanks.
-    Relaxed,
-}
-
 /// A text, or a list of them.
 #[derive(Default)]
 struct Texts(Vec<String>);
@@ -381,7 +370,7 @@ mod tests {
             ("{a: {true: [yes, 1]}}", "quotes"),
             ("{a: filename}", "`{from: filename}`"),
             ("{a: {from: 0}}", "count from 1"),
-            ("{a: {from: x, constant: y}}", "both `from` and `constant`"),
+            ("{a: {from: x, constant: z}}", "both `from` and `constant`"),
             (
                 "{a: {type: numerik}}",
                 "`columns.a`: `type: numerik` is no type | did you mean `numeric(12,2)`?",

@@ -19,7 +19,7 @@ mod parse;
 mod snapshot;
 mod yaml;
 
-pub use columns::{ColumnSettings, Drift, FieldRef, HeaderMatch, Missing, check_type};
+pub use columns::{ColumnSettings, Drift, FieldRef, Missing, check_type};
 pub use environment::{Environment, VARIABLES};
 pub use op::OpSettings;
 pub use parse::{
