@@ -4,8 +4,6 @@ use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::HeaderMatch;
-
 /// `auto`, or a decision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HeaderRule {
@@ -16,6 +14,17 @@ pub enum HeaderRule {
     Present,
     /// The first record is data; columns go by position.
     Absent,
+}
+
+/// When a header's name and a column's are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeaderMatch {
+    /// When they are the same text.
+    #[default]
+    Exact,
+    /// When they differ in case, width, composition (NFKC) or surrounding blanks alone.
+    Relaxed,
 }
 
 /// What becomes of a quote inside a quoted field that is neither escaped nor followed by a delimiter or line end.
