@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod embulk;
 pub mod error;
 pub mod event;
+pub mod guess;
 pub mod handler;
 pub mod handover;
 pub mod inflate;
