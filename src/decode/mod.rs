@@ -76,6 +76,8 @@ pub enum Malformation {
     TextAfterQuote,
     /// The record has more fields than any table could take.
     TooManyFields,
+    /// A quoted field is longer than the dialect allows.
+    FieldTooLong,
 }
 
 impl Malformation {
@@ -85,6 +87,7 @@ impl Malformation {
             Self::UnterminatedQuote => "a quoted field is never closed",
             Self::TextAfterQuote => "text after a closing quote",
             Self::TooManyFields => "too many fields",
+            Self::FieldTooLong => "a quoted field is longer than `field_bytes_max`",
         }
     }
 }

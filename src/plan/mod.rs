@@ -11,7 +11,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use crate::decode::csv::{Dialect, Escape};
+use crate::decode::csv::Dialect;
 use crate::error::{Error, Result, nearest};
 use crate::object::ObjectRef;
 pub use crate::settings::HeaderRule;
@@ -22,6 +22,7 @@ use crate::table::{Kind, Table, TableName};
 
 mod assign;
 mod describe;
+mod dialect;
 mod layout;
 mod mapping;
 mod names;
@@ -129,8 +130,8 @@ pub struct Route {
     pub dialect: Dialect,
     /// Whether the first record is a header.
     pub header: HeaderRule,
-    /// An unquoted field that equals it is NULL.
-    pub null_string: String,
+    /// An unquoted field that equals one of them is NULL.
+    pub null_strings: Vec<String>,
     /// More bad rows and the object fails.
     pub bad_rows_max: u64,
     /// A larger share, in percent, and the object fails.
@@ -298,19 +299,10 @@ impl Route {
             Error::config(format!("read the glob `{}`", said.object)).with_source(source)
         })?;
         let parse = &said.parse;
-        only(&parse.format, &["auto", "csv"], "format")?;
+        only(&parse.format, &["auto", "csv", "tsv"], "format")?;
         let packing = Packing::new(&parse.charset, &parse.compression)?;
         let path = said.write.path.as_deref().map_or(Ok(None), write_path)?;
-        let quote = optional_byte(&parse.quote, "quote")?;
-        let escape = match optional_byte(&parse.escape, "escape")? {
-            Some(byte) if Some(byte) != quote => Escape::Byte(byte),
-            _ => Escape::Doubled,
-        };
-        let delimiter = optional_byte(&parse.delimiter, "delimiter")?
-            .ok_or_else(|| Error::config("`delimiter` must not be empty"))?;
-        if Some(delimiter) == quote || matches!(delimiter, b'\r' | b'\n') {
-            return Err(Error::config("`delimiter` must differ from the quote and from line ends"));
-        }
+        let dialect = dialect::dialect(parse)?;
         let bad_rows = said.bad_rows.as_ref();
         let default_max = if has_rejects { BAD_ROWS_MAX } else { 0 };
         let percent = bad_rows.and_then(|rule| rule.max_percent).unwrap_or(BAD_ROWS_MAX_PERCENT);
@@ -336,9 +328,9 @@ impl Route {
             columns,
             mapping: Mapping::new(said)?,
             packing,
-            dialect: Dialect { delimiter, quote, escape, skip_lines: parse.skip_lines },
+            dialect,
             header: parse.header,
-            null_string: parse.null_string.clone(),
+            null_strings: parse.null_string.clone(),
             bad_rows_max: max,
             bad_rows_max_percent: percent,
             matcher: matcher.compile_matcher(),
@@ -402,15 +394,6 @@ fn newer_by(write: &WriteSettings) -> Result<Option<String>> {
             .with_hint("use it with `mode: upsert` or `replace`, or leave it out"));
     }
     Ok(write.newer_by.clone())
-}
-
-fn optional_byte(text: &str, name: &str) -> Result<Option<u8>> {
-    match text.as_bytes() {
-        [] => Ok(None),
-        [b'\\', b't'] => Ok(Some(b'\t')),
-        [byte] if byte.is_ascii() && *byte != 0 => Ok(Some(*byte)),
-        _ => Err(Error::config(format!("`{name}` must be one ASCII character (a tab may be written `\\t`)"))),
-    }
 }
 
 /// A route and the table it leads to, fit for each other.

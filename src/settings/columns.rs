@@ -87,17 +87,6 @@ pub enum Drift {
     Suggest,
 }
 
-/// How names in a header are compared with names of columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HeaderMatch {
-    /// Byte for byte.
-    #[default]
-    Exact,
-    /// Whatever their case, width, compatibility form (NFKC) and surrounding blanks.
-    Relaxed,
-}
-
 /// A text, or a list of them.
 #[derive(Default)]
 struct Texts(Vec<String>);

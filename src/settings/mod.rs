@@ -15,12 +15,16 @@ use crate::error::{Error, Result, nearest};
 mod columns;
 mod environment;
 mod op;
+mod parse;
 mod snapshot;
 mod yaml;
 
-pub use columns::{ColumnSettings, Drift, FieldRef, HeaderMatch, Missing, check_type};
+pub use columns::{ColumnSettings, Drift, FieldRef, Missing, check_type};
 pub use environment::{Environment, VARIABLES};
 pub use op::OpSettings;
+pub use parse::{
+    ExtraFields, HeaderMatch, HeaderRule, MissingFields, Newline, ParseSettings, RecordEnd, StrayQuotes, Trim,
+};
 pub use snapshot::{Removal, Scope};
 
 /// A text that must not be seen: passwords.
@@ -193,73 +197,6 @@ pub struct BadRows {
     /// A larger share of the rows, in percent, and the object fails; looked at from 100 rows on.
     #[serde(default)]
     pub max_percent: Option<f64>,
-}
-
-/// `auto`, or a decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HeaderRule {
-    /// The first record decides.
-    #[default]
-    Auto,
-    /// The first record is the header.
-    Present,
-    /// The first record is data; columns go by position.
-    Absent,
-}
-
-/// How bytes become records.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ParseSettings {
-    /// `auto` or `csv`.
-    pub format: String,
-    /// `auto`, or the name of a charset.
-    pub charset: String,
-    /// `auto`, `none`, `gzip`, `zstd` or `bzip2`.
-    pub compression: String,
-    /// Whether the first record is a header.
-    #[serde(deserialize_with = "header_rule")]
-    pub header: HeaderRule,
-    /// How its names are compared with those of columns.
-    pub header_match: HeaderMatch,
-    /// One character.
-    pub delimiter: String,
-    /// One character, or empty for none.
-    pub quote: String,
-    /// One character; the quote itself means that a quote is doubled.
-    pub escape: String,
-    /// An unquoted field that equals it is NULL.
-    pub null_string: String,
-    /// Physical lines to pass over at the beginning.
-    pub skip_lines: u64,
-}
-
-impl Default for ParseSettings {
-    fn default() -> Self {
-        Self {
-            format: "auto".to_owned(),
-            charset: "auto".to_owned(),
-            compression: "auto".to_owned(),
-            header: HeaderRule::Auto,
-            header_match: HeaderMatch::Exact,
-            delimiter: ",".to_owned(),
-            quote: "\"".to_owned(),
-            escape: "\"".to_owned(),
-            null_string: String::new(),
-            skip_lines: 0,
-        }
-    }
-}
-
-fn header_rule<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<HeaderRule, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Bool(true) => Ok(HeaderRule::Present),
-        Value::Bool(false) => Ok(HeaderRule::Absent),
-        Value::String(word) if word == "auto" => Ok(HeaderRule::Auto),
-        _ => Err(serde::de::Error::custom("`header` must be auto, true or false")),
-    }
 }
 
 /// How rows are written.
