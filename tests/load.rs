@@ -14,6 +14,8 @@ mod harness;
 mod hazards;
 #[path = "load/login.rs"]
 mod login;
+#[path = "load/mapping.rs"]
+mod mapping;
 #[path = "load/metadata.rs"]
 mod metadata;
 #[path = "load/modes.rs"]
