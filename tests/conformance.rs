@@ -11,6 +11,8 @@ mod dialect;
 mod guess;
 #[path = "conformance/manifest.rs"]
 mod manifest;
+#[path = "conformance/time.rs"]
+mod time;
 #[path = "conformance/times.rs"]
 mod times;
 #[path = "conformance/types.rs"]
