@@ -372,7 +372,8 @@ fn filled(said: &RouteSettings) -> Result<Vec<(String, Metadata)>> {
         })?;
         Ok((column.clone(), metadata))
     };
-    said.columns.iter().map(fill).collect()
+    let words = said.columns.iter().filter_map(|(name, column)| Some((name, column.metadata.as_ref()?)));
+    words.map(fill).collect()
 }
 
 fn newer_by(write: &WriteSettings) -> Result<Option<String>> {

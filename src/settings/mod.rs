@@ -12,11 +12,13 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, nearest};
 
+mod columns;
 mod environment;
 mod op;
 mod parse;
 mod snapshot;
 
+pub use columns::{ColumnSettings, Drift, FieldRef, Missing, check_type};
 pub use environment::{Environment, VARIABLES};
 pub use op::OpSettings;
 pub use parse::{
@@ -232,9 +234,21 @@ pub struct RouteSettings {
     /// How bytes become records.
     #[serde(default)]
     pub parse: ParseSettings,
-    /// Columns that the object itself fills, by name: `$key`, `$line`…
+    /// Columns of the table, by name: what fills them, and by which rules.
     #[serde(default)]
-    pub columns: BTreeMap<String, String>,
+    pub columns: BTreeMap<String, ColumnSettings>,
+    /// Fields that go nowhere, on purpose.
+    #[serde(default)]
+    pub drop: Vec<FieldRef>,
+    /// A `json` or `jsonb` column that takes, as one object, the fields that the table has no column for.
+    #[serde(default)]
+    pub extras: Option<String>,
+    /// Columns that the file has no field for.
+    #[serde(default)]
+    pub missing: Missing,
+    /// Fields that the table has no column for.
+    #[serde(default)]
+    pub drift: Drift,
     /// How rows are written.
     #[serde(default)]
     pub write: WriteSettings,
@@ -346,6 +360,7 @@ impl File {
             Some(_) => return Err(Error::config("`ledger` must be a table name or `off`")),
         };
         let target = self.target.map(TargetFile::into_target).transpose()?;
+        self.routes.iter().try_for_each(|route| columns::check(&route.columns))?;
         Ok(Settings {
             target,
             ledger,
