@@ -196,7 +196,9 @@ impl Grid {
 
     /// One field.
     pub(super) fn cell(&self, row: usize, column: usize) -> Option<(&[u8], bool)> {
-        self.row(row).nth(column)
+        let row = self.rows.get(row).filter(|row| column < row.count.min(WIDTH_MAX))?;
+        let cell = self.cells.get(row.first + column)?;
+        Some((self.text.get(cell.start as usize..cell.end as usize)?, cell.is_quoted))
     }
 }
 
