@@ -25,7 +25,8 @@ impl Reader {
             Type::Int => Kind::Int4,
             Type::Bigint => Kind::Int8,
             Type::Numeric { limits } => Kind::Numeric {
-                limits: limits.map(|(precision, scale)| (precision, i16::try_from(scale).unwrap_or(i16::MAX))),
+                limits: limits
+                    .map(|(precision, scale)| (precision, i16::try_from(scale).unwrap_or(i16::MAX))),
             },
             Type::Real => Kind::Float4,
             Type::Double => Kind::Float8,
@@ -40,8 +41,10 @@ impl Reader {
         let rules = Rules { null_string: Vec::new(), zone: TimeZone::UTC, moments: Moments::Microseconds };
         let slot = Slot { kind, not_null: true, field: 0, is_key: false };
         // What these rules read is not text that the type reads by itself.
-        let has_rule =
-            column.epoch.is_some() || column.thousands.is_some() || column.decimal.is_some() || column.full_width;
+        let has_rule = column.epoch.is_some()
+            || column.thousands.is_some()
+            || column.decimal.is_some()
+            || column.full_width;
         Some(Self { formats, encoder: Encoder::new(rules, vec![slot], 1), is_checked: !has_rule })
     }
 
