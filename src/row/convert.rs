@@ -47,6 +47,23 @@ impl Converter {
         }
     }
 
+    pub(super) fn has_default(&self) -> bool {
+        self.conversion.default.is_some()
+    }
+
+    /// Whether a field is NULL once its blanks are off.
+    pub(super) fn is_null_field(&self, field: Field<'_>) -> bool {
+        (self.null_quoted || !field.is_quoted) && self.is_null(self.trimmed(field))
+    }
+
+    fn trimmed<'a>(&self, field: Field<'a>) -> &'a [u8] {
+        match self.trim {
+            Trim::Unquoted if !field.is_quoted => trim_blanks(field.bytes),
+            Trim::All => trim_all(field.bytes),
+            _ => field.bytes,
+        }
+    }
+
     fn is_null(&self, text: &[u8]) -> bool {
         self.nulls.iter().any(|null| null == text)
     }
@@ -66,11 +83,7 @@ impl Encoder {
         field: Field<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Reason> {
-        let text = match converter.trim {
-            Trim::Unquoted if !field.is_quoted => trim_blanks(field.bytes),
-            Trim::All => trim_all(field.bytes),
-            _ => field.bytes,
-        };
+        let text = converter.trimmed(field);
         if (converter.null_quoted || !field.is_quoted) && converter.is_null(text) {
             return self.append_default(slot, converter, out);
         }
@@ -115,9 +128,9 @@ impl Encoder {
         if !rule.full_width && !rule.has_marks() {
             return self.append_typed(slot, converter, text, out);
         }
-        let mut scratch = self.scratch.take();
+        let mut scratch = self.buffers.take();
         let outcome = self.append_rewritten(slot, converter, text, &mut scratch, out);
-        self.scratch.set(scratch);
+        self.buffers.set(scratch);
         outcome
     }
 

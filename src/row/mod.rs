@@ -20,6 +20,7 @@
 //! - Once its buffers have grown, an accepted row allocates nothing.
 
 mod convert;
+mod extras;
 mod format;
 mod json;
 mod numeric;
@@ -36,9 +37,10 @@ use std::io::Write as _;
 
 use jiff::tz::TimeZone;
 
-use crate::decode::Record;
+use crate::decode::{Field, Record};
 use crate::table::Kind;
 use convert::{Converter, Scratch};
+pub use extras::Members;
 pub use format::{Civil, TimeFormat, from_java, from_ruby};
 pub use op::Marks;
 pub use refusal::{NOT_UTF_8, Reason, Refusal};
@@ -115,6 +117,8 @@ pub enum Extra {
     Text(Option<Vec<u8>>),
     /// The line on which the record begins.
     Line,
+    /// Fields of the record, as one JSON object.
+    Members(Members),
     /// One text for deleted rows, another one, or NULL, for all others.
     Deletion {
         /// Of a row that is marked as deleted.
@@ -150,7 +154,9 @@ pub struct Encoder {
     rules: Rules,
     converters: Vec<Converter>,
     plain: Converter,
-    scratch: Cell<Scratch>,
+    buffers: Cell<Scratch>,
+    /// Where JSON objects are put together, kept for its capacity.
+    scratch: Cell<Vec<u8>>,
 }
 
 impl Encoder {
@@ -175,8 +181,9 @@ impl Encoder {
             marks: None,
             converters: Vec::new(),
             plain: Converter::new(Conversion::default(), &rules),
-            scratch: Cell::default(),
+            buffers: Cell::default(),
             rules,
+            scratch: Cell::default(),
         }
     }
 
@@ -221,6 +228,38 @@ impl Encoder {
         let is_clean = self.encode(record, &mut Vec::new()).is_ok();
         self.cut_count.set(cut_count);
         is_clean
+    }
+
+    /// Whether the text at `index` of what stands behind the fields is a value of each column that it fills.
+    ///
+    /// # Errors
+    /// The reason for which every row would be refused.
+    pub fn check_extra(&self, index: usize) -> Result<(), Reason> {
+        let Some(Extra::Text(Some(text))) = self.extras.get(index) else { return Ok(()) };
+        let at = self.field_count + index;
+        let cut_count = self.cut_count.get();
+        let mut slots = self.slots.iter().filter(|slot| slot.field == at);
+        let checked = slots.try_for_each(|slot| self.append_said_text(slot, text, &mut Vec::new()));
+        self.cut_count.set(cut_count);
+        checked
+    }
+
+    /// Whether every text that stands in for NULL is a value of its column.
+    ///
+    /// # Errors
+    /// The slot, and the reason for which rows would be refused.
+    pub fn check_defaults(&self) -> Result<(), Refusal> {
+        let cut_count = self.cut_count.get();
+        let mut slots = self.slots.iter().enumerate();
+        let checked =
+            slots.try_for_each(|(index, slot)| match slot.conversion.map(|at| self.converter(at)) {
+                Some(converter) if converter.has_default() => self
+                    .append_default(slot, converter, &mut Vec::new())
+                    .map_err(|reason| Refusal { slot: Some(index), reason }),
+                _ => Ok(()),
+            });
+        self.cut_count.set(cut_count);
+        checked
     }
 
     /// How many values lost digits that the server does not keep.
@@ -301,6 +340,16 @@ impl Encoder {
                 let _ = write!(rest, "{}", record.position.line);
                 let unused = rest.len();
                 self.append_said_text(slot, &digits[..LINE_DIGITS - unused], out)
+            }
+            Some(Extra::Members(members)) => {
+                let mut text = self.scratch.take();
+                text.clear();
+                let is_null = |field: Field<'_>| self.plain.is_null_field(field);
+                let appended = members
+                    .append(record, is_null, &mut text)
+                    .and_then(|()| self.append_value(slot, &text, &self.zones, out));
+                self.scratch.set(text);
+                appended
             }
             Some(Extra::Deletion { gone, there }) => {
                 let is_gone = self.marks.as_ref().is_some_and(|marks| marks.says_delete(record) == Ok(true));

@@ -101,7 +101,7 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-/// A text; whole numbers and booleans are what they were written as.
+/// A text; whole numbers are what they were written as.
 struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {
@@ -113,9 +113,8 @@ impl<'de> Deserialize<'de> for Text {
 fn text(value: &Value) -> Result<String, &'static str> {
     match value {
         Value::String(text) => Ok(text.clone()),
-        Value::Bool(word) => Ok(word.to_string()),
         Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
-        // `1.50` would become 1.5 and `~` is no text: what was written is no longer known.
+        // `yes`, `1.50` and `~` are true, 1.5 and null by now: what was written is no longer known.
         _ => Err("a text is expected: put quotes around it"),
     }
 }
@@ -333,7 +332,7 @@ mod tests {
     use super::*;
 
     fn read(yaml: &str) -> Result<BTreeMap<String, ColumnSettings>, String> {
-        let value: Value = serde_saphyr::from_str(yaml).expect("YAML");
+        let crate::settings::yaml::Yaml(value) = serde_saphyr::from_str(yaml).expect("YAML");
         let columns: BTreeMap<String, ColumnSettings> =
             serde_json::from_value(value).map_err(|error| error.to_string())?;
         check(&columns).map_err(|error| format!("{error} | {}", error.hint().unwrap_or_default()))?;
@@ -344,7 +343,7 @@ mod tests {
     fn each_form_is_read() {
         let columns = read(
             "{a: $key, b: '{dt}', c: {from: 注文ID}, d: {from: 3}, e: {constant: 7}, f: {constant: 'x'}, \
-             g: {type: 'numeric(12, 2)', format: '%Y', true: [yes, 1], false: 'no', null: ['', 'NULL'], full_width: true, \
+             g: {type: 'numeric(12, 2)', format: '%Y', true: ['yes', 1], false: 'no', null: ['', 'NULL'], full_width: true, \
              thousands: ',', decimal: '.', trim: all, epoch: ms, timezone: Asia/Tokyo, default: 0, default_date: '1970-01-01'}, h: }",
         )
         .expect("valid");
@@ -368,9 +367,10 @@ mod tests {
             ("{a: {frm: x}}", "unknown field `frm`"),
             ("{a: [x]}", "a column must be"),
             ("{a: {constant: 1.50}}", "quotes"),
+            ("{a: {true: [yes, 1]}}", "quotes"),
             ("{a: filename}", "`{from: filename}`"),
             ("{a: {from: 0}}", "count from 1"),
-            ("{a: {from: x, constant: y}}", "both `from` and `constant`"),
+            ("{a: {from: x, constant: z}}", "both `from` and `constant`"),
             (
                 "{a: {type: numerik}}",
                 "`columns.a`: `type: numerik` is no type | did you mean `numeric(12,2)`?",

@@ -17,6 +17,7 @@ mod environment;
 mod op;
 mod parse;
 mod snapshot;
+mod yaml;
 
 pub use columns::{ColumnSettings, Drift, FieldRef, Missing, check_type};
 pub use environment::{Environment, VARIABLES};
@@ -431,7 +432,7 @@ fn port(value: &Value) -> Result<u16> {
 }
 
 fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|source| {
+    let yaml::Yaml(value) = serde_saphyr::from_str(text).map_err(|source| {
         // The parser quotes the source around a mistake, which may be a line with a password: keep the place only.
         let place = source
             .location()
