@@ -1,11 +1,10 @@
 //! Every value of the sample is read by the type that was guessed for its column: a guess that does not load its own
 //! sample is none.
 
-use jiff::tz::TimeZone;
 
 use super::{ColumnGuess, Type};
 use crate::decode::{Position, Record, Span};
-use crate::row::{Encoder, Moments, Rules, Slot, TimeFormat};
+use crate::row::{Encoder, Rules, Slot, TimeFormat};
 use crate::table::Kind;
 
 /// Reads single values as a load would.
@@ -38,8 +37,8 @@ impl Reader {
             Type::Jsonb => Kind::Jsonb,
             Type::Bytea | Type::Text => Kind::Text,
         };
-        let rules = Rules { null_string: Vec::new(), zone: TimeZone::UTC, moments: Moments::Microseconds };
-        let slot = Slot { kind, not_null: true, field: 0, is_key: false };
+        let rules = Rules::default();
+        let slot = Slot { kind, not_null: true, field: 0, is_key: false, conversion: None };
         // What these rules read is not text that the type reads by itself.
         let has_rule = column.epoch.is_some()
             || column.thousands.is_some()
