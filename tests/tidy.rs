@@ -101,7 +101,8 @@ const FENCES: &[(&str, &[&str])] = &[
 
 /// Rooms without clock, runtime and network: what they answer depends on what they are given alone.
 const PURE: &[&str] = &[
-    "error", "charset", "inflate", "event", "decode", "table", "row", "guess", "settings", "plan", "report", "metrics",
+    "error", "charset", "inflate", "event", "decode", "table", "row", "guess", "settings", "plan", "report",
+    "metrics",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "Instant::now", "SystemTime::now", "Timestamp::now", "std::net"];
 

@@ -24,7 +24,8 @@ pub(super) enum Look {
 
 /// Texts that often stand for NULL.
 pub(super) const NULLS: [&str; 15] = [
-    "NULL", "null", "Null", "\\N", "#N/A", "NA", "N/A", "n/a", "na", "-", "--", "None", "none", "nil", "(null)",
+    "NULL", "null", "Null", "\\N", "#N/A", "NA", "N/A", "n/a", "na", "-", "--", "None", "none", "nil",
+    "(null)",
 ];
 
 pub(super) fn is_null_text(text: &str) -> bool {
@@ -51,7 +52,9 @@ pub(super) fn look(bytes: &[u8], is_quoted: bool) -> Look {
     }
     let marks = text.bytes().filter(|byte| matches!(byte, b',' | b';' | b'|' | b'\t')).count();
     // A quote behind a digit is inches or seconds of arc.
-    let ends = text.strip_suffix('"').is_some_and(|before| !before.ends_with(|letter: char| letter.is_ascii_digit()));
+    let ends = text
+        .strip_suffix('"')
+        .is_some_and(|before| !before.ends_with(|letter: char| letter.is_ascii_digit()));
     let is_torn = !is_quoted && (text.starts_with('"') || ends);
     if is_torn || (!is_quoted && marks > 2) { Look::Torn } else { Look::Text }
 }

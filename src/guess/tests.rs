@@ -20,9 +20,11 @@ fn kinds(guess: &Guess) -> Vec<String> {
 /// The same table under every delimiter.
 #[test]
 fn delimiters_of_one_and_more_bytes_are_found() {
-    let rows = ["id,name,price,day", "1,apple pie,1.50,2024-01-05", "2,pear,20.25,2024-02-29", "3,,3.00,2024-03-01"];
+    let rows =
+        ["id,name,price,day", "1,apple pie,1.50,2024-01-05", "2,pear,20.25,2024-02-29", "3,,3.00,2024-03-01"];
     for delimiter in [
-        ",", "\t", ";", "|", ":", "^", "~", "\u{1}", "\u{1f}", "||", "::", "|~|", "\t\t", "~|~", "^|^", "@@", ";;", "\u{a6}",
+        ",", "\t", ";", "|", ":", "^", "~", "\u{1}", "\u{1f}", "||", "::", "|~|", "\t\t", "~|~", "^|^", "@@",
+        ";;", "\u{a6}",
     ] {
         let text = rows.map(|row| row.replace(',', delimiter)).join("\n");
         let guess = of(&text);
@@ -52,7 +54,11 @@ fn quotes_and_escapes_are_found() {
         ("a,b\n1,\"two\nlines\"\n2,z\n", "\"", "\"", 2),
     ] {
         let guess = of(text);
-        assert_eq!((guess.quote.as_str(), guess.escape.as_str(), guess.columns.len()), (quote, escape, columns), "{text}");
+        assert_eq!(
+            (guess.quote.as_str(), guess.escape.as_str(), guess.columns.len()),
+            (quote, escape, columns),
+            "{text}"
+        );
     }
     let stray = of("id,comment\n1,\"{\"a\":\"b\"}\"\n2,\"{\"a\":\"c d\"}\"\n");
     assert!(stray.has_stray_quotes && stray.columns.len() == 2, "{stray:?}");
@@ -83,7 +89,8 @@ fn lines_before_the_table_and_comments_are_passed_over() {
     let guess = of(text);
     assert_eq!((guess.skip_lines, guess.header, guess.columns.len()), (3, true, 3));
     for marker in ["#", "//", "--"] {
-        let text = format!("{marker} made, by hand, on Monday, thrice\nid,name\n1,x\n{marker} nothing here\n2,y\n");
+        let text =
+            format!("{marker} made, by hand, on Monday, thrice\nid,name\n1,x\n{marker} nothing here\n2,y\n");
         let guess = of(&text);
         assert_eq!((guess.comment.as_str(), guess.skip_lines, guess.row_count), (marker, 0, 2), "{text}");
     }
@@ -148,7 +155,10 @@ fn types_of_columns() {
         ("05/Jan/2024:10:20:30 +0900,06/Jan/2024:10:20:30 +0900,07/Jan/2024:10:20:30 Z", "timestamptz"),
         ("31-OCT-2023,01-NOV-2023,02-DEC-2023", "date"),
         ("20240105102030,20240106112131,20231231235959", "timestamp"),
-        ("ac97447f-146c-4d6c-914e-c283bb165804,fad3bfe5-88eb-48b0-ace0-12e85946e1d7,062003b0-a410-43b5-b530-ccfb8a117e77", "uuid"),
+        (
+            "ac97447f-146c-4d6c-914e-c283bb165804,fad3bfe5-88eb-48b0-ace0-12e85946e1d7,062003b0-a410-43b5-b530-ccfb8a117e77",
+            "uuid",
+        ),
         ("{},[1],{\"a\": 1}", "jsonb"),
         ("１２３,４５,－６", "bigint"),
         ("1 234,56;1 234 567,00;12,5", "numeric(18,2)"),
@@ -257,7 +267,9 @@ fn samples() -> Vec<Guess> {
 #[test]
 fn the_yaml_is_read_by_settings_as_it_is() {
     for guess in samples() {
-        for (source, table) in [("s3://b/in/data [1].csv", None), ("in/Order {x}.csv.gz", Some("sales.orders")), ("-", None)] {
+        for (source, table) in
+            [("s3://b/in/data [1].csv", None), ("in/Order {x}.csv.gz", Some("sales.orders")), ("-", None)]
+        {
             let yaml = guess.yaml(source, table);
             let settings = Settings::read(Some(&yaml), &Environment::default());
             let settings = settings.unwrap_or_else(|error| panic!("{error}\n{yaml}"));
@@ -274,7 +286,10 @@ fn the_yaml_is_read_by_settings_as_it_is() {
         }
     }
     let yaml = samples()[0].yaml("a.csv", None);
-    assert!(yaml.contains("\"order_date\": {from: \"Order Date\", type: date, format: \"%d/%m/%Y\"}"), "{yaml}");
+    assert!(
+        yaml.contains("\"order_date\": {from: \"Order Date\", type: date, format: \"%d/%m/%Y\"}"),
+        "{yaml}"
+    );
     assert!(yaml.contains("table: \"public.a\""), "{yaml}");
 }
 
@@ -282,7 +297,8 @@ fn the_yaml_is_read_by_settings_as_it_is() {
 fn the_yaml_says_how_it_knows_and_holds_no_value() {
     let text = "id,secret\n1,hunter2hunter\n2,correcthorse\n3,batterystaple\n";
     let guess = of(text);
-    let shown = format!("{}{}{}", guess.yaml("a.csv", None), guess.json(), guess.ddl(&table(), DdlDialect::Postgres));
+    let shown =
+        format!("{}{}{}", guess.yaml("a.csv", None), guess.json(), guess.ddl(&table(), DdlDialect::Postgres));
     for value in ["hunter2", "correcthorse", "batterystaple"] {
         assert!(!shown.contains(value), "{shown}");
     }

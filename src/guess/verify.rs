@@ -21,7 +21,8 @@ impl Reader {
             Type::Int => Kind::Int4,
             Type::Bigint => Kind::Int8,
             Type::Numeric { limits } => Kind::Numeric {
-                limits: limits.map(|(precision, scale)| (precision, i16::try_from(scale).unwrap_or(i16::MAX))),
+                limits: limits
+                    .map(|(precision, scale)| (precision, i16::try_from(scale).unwrap_or(i16::MAX))),
             },
             Type::Real => Kind::Float4,
             Type::Double => Kind::Float8,
