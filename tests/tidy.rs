@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("row", &["error", "table", "decode"]),
     ("guess", &["error", "settings", "table", "decode", "row", "inflate", "charset"]),
     ("settings", &["error"]),
+    ("embulk", &["error", "settings", "row"]),
     ("plan", &["error", "settings", "table", "decode", "object", "charset", "inflate"]),
     ("database", &["error", "table", "settings"]),
     ("sink", &["error", "table", "row", "plan", "database", "decode", "settings"]),
@@ -61,6 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "context",
             "database",
             "doctor",
+            "embulk",
             "event",
             "handler",
             "ledger",
@@ -87,8 +89,11 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hmac", &["database"]),
     ("base64", &["database"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("terminal_size", &["cli"]),
+    ("unicode_width", &["cli"]),
     ("indicatif", &["cli"]),
-    ("globset", &["plan"]),
+    ("globset", &["plan", "cli"]),
     ("regex_automata", &["plan"]),
     ("unicode_normalization", &["plan"]),
     ("serde_saphyr", &["settings"]),
@@ -102,7 +107,7 @@ const FENCES: &[(&str, &[&str])] = &[
 /// Rooms without clock, runtime and network: what they answer depends on what they are given alone.
 const PURE: &[&str] = &[
     "error", "charset", "inflate", "event", "decode", "table", "row", "guess", "settings", "plan", "report",
-    "metrics",
+    "metrics", "embulk",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "Instant::now", "SystemTime::now", "Timestamp::now", "std::net"];
 
