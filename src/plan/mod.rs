@@ -36,6 +36,7 @@ mod snapshot;
 
 pub use assign::Fate;
 pub use describe::{How, Mapped};
+pub use dialect::dialect;
 pub use layout::{Fill, First, Layout, Slot};
 pub use mapping::Mapping;
 pub use op::{OpPlace, Operation};
@@ -311,7 +312,7 @@ impl Route {
         only(&parse.format, &["auto", "csv", "tsv"], "format")?;
         let packing = Packing::new(&parse.charset, &parse.compression)?;
         let path = said.write.path.as_deref().map_or(Ok(None), write_path)?;
-        let dialect = dialect::dialect(parse)?;
+        let dialect = dialect(parse)?;
         let bad_rows = said.bad_rows.as_ref();
         let default_max = if has_rejects { BAD_ROWS_MAX } else { 0 };
         let percent = bad_rows.and_then(|rule| rule.max_percent).unwrap_or(BAD_ROWS_MAX_PERCENT);
