@@ -4,6 +4,8 @@ mod support;
 
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/embulk.rs"]
+mod embulk;
 #[path = "load/harness.rs"]
 mod harness;
 #[path = "bootstrap/http.rs"]

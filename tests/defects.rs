@@ -7,3 +7,5 @@ mod support;
 mod harness;
 #[path = "defects/mapping.rs"]
 mod mapping;
+#[path = "defects/typing.rs"]
+mod typing;

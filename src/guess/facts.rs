@@ -103,9 +103,9 @@ impl Facts {
     }
 
     /// Counts a text that was taken for NULL as what it is.
-    pub(super) fn take_back(&mut self, text: &str) {
-        let count = self.nulls.remove(text).unwrap_or(0) + self.nulls_quoted.remove(text).unwrap_or(0);
-        for _ in 0..count {
+    pub(super) fn take_back(&mut self, text: &str, is_quoted: bool) {
+        let kept = if is_quoted { &mut self.nulls_quoted } else { &mut self.nulls };
+        for _ in 0..kept.remove(text).unwrap_or(0) {
             self.value(text);
         }
     }

@@ -196,7 +196,9 @@ impl Grid {
 
     /// One field.
     pub(super) fn cell(&self, row: usize, column: usize) -> Option<(&[u8], bool)> {
-        self.row(row).nth(column)
+        let row = self.rows.get(row).filter(|row| column < row.count.min(WIDTH_MAX))?;
+        let cell = self.cells.get(row.first + column)?;
+        Some((self.text.get(cell.start as usize..cell.end as usize)?, cell.is_quoted))
     }
 }
 
@@ -207,7 +209,10 @@ fn unquote(text: &[u8], quote: u8, escape: Option<u8>) -> Option<(Vec<u8>, usize
     loop {
         let byte = *text.get(at)?;
         let next = text.get(at + 1);
-        if escape == Some(byte) && byte != quote && next.is_some_and(|next| *next == quote || Some(*next) == escape) {
+        if escape == Some(byte)
+            && byte != quote
+            && next.is_some_and(|next| *next == quote || Some(*next) == escape)
+        {
             field.extend(next);
             at += 2;
         } else if byte != quote {

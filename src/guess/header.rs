@@ -1,5 +1,7 @@
 //! Whether the first record is a header, and the names of the columns.
 
+use std::collections::{HashMap, HashSet};
+
 use super::cell::{Look, is_null_text, is_uuid, look, truth_pair};
 use super::column::has_word;
 use super::facts::Facts;
@@ -7,10 +9,63 @@ use super::grid::Grid;
 
 /// Words that headers are made of.
 const WORDS: [&str; 58] = [
-    "id", "name", "code", "date", "time", "type", "status", "value", "count", "amount", "price", "city", "state",
-    "country", "address", "email", "phone", "title", "text", "description", "comment", "user", "key", "no", "number",
-    "first", "last", "category", "url", "note", "notes", "created", "updated", "at", "total", "qty", "quantity", "sku", "zip",
-    "region", "column", "field", "label", "lang", "gender", "age", "名", "番号", "コード", "日", "氏名", "住所", "電話", "金額", "数量", "分類", "種別",
+    "id",
+    "name",
+    "code",
+    "date",
+    "time",
+    "type",
+    "status",
+    "value",
+    "count",
+    "amount",
+    "price",
+    "city",
+    "state",
+    "country",
+    "address",
+    "email",
+    "phone",
+    "title",
+    "text",
+    "description",
+    "comment",
+    "user",
+    "key",
+    "no",
+    "number",
+    "first",
+    "last",
+    "category",
+    "url",
+    "note",
+    "notes",
+    "created",
+    "updated",
+    "at",
+    "total",
+    "qty",
+    "quantity",
+    "sku",
+    "zip",
+    "region",
+    "column",
+    "field",
+    "label",
+    "lang",
+    "gender",
+    "age",
+    "名",
+    "番号",
+    "コード",
+    "日",
+    "氏名",
+    "住所",
+    "電話",
+    "金額",
+    "数量",
+    "分類",
+    "種別",
     "備考",
 ];
 /// A header's names are shorter than this.
@@ -60,13 +115,16 @@ pub(super) fn header(grid: &Grid, start: usize, width: usize, facts: &[Facts]) -
 /// Columns whose values have a type that the first one has not.
 fn differs(cells: &[(String, bool)], facts: &[Facts]) -> usize {
     let differs = |((text, is_quoted), facts): (&(String, bool), &Facts)| {
-        is_typed(facts) && !text.is_empty() && !is_of(text, *is_quoted, facts)
+        is_typed(facts) && !text.is_empty() && !is_of(text, *is_quoted)
     };
     cells.iter().zip(facts).filter(|pair| differs((pair.0, pair.1))).count()
 }
 
 fn typed_count(cells: &[(String, bool)]) -> usize {
-    cells.iter().filter(|(text, quoted)| !matches!(look(text.as_bytes(), *quoted), Look::Text | Look::Empty)).count()
+    cells
+        .iter()
+        .filter(|(text, quoted)| !matches!(look(text.as_bytes(), *quoted), Look::Text | Look::Empty))
+        .count()
 }
 
 /// All, or nearly all, values are of one kind that words are not.
@@ -78,8 +136,7 @@ fn is_typed(facts: &Facts) -> bool {
     values > 0 && kinds.iter().any(|count| *count * 10 >= values * 9)
 }
 
-fn is_of(text: &str, is_quoted: bool, facts: &Facts) -> bool {
-    let _ = facts;
+fn is_of(text: &str, is_quoted: bool) -> bool {
     is_uuid(text) || !matches!(look(text.as_bytes(), is_quoted), Look::Text | Look::Torn)
 }
 
@@ -101,7 +158,9 @@ fn is_identifier(text: &str) -> bool {
     !text.is_empty()
         && text.chars().count() <= 64
         && text.starts_with(|letter: char| letter.is_alphabetic() || letter == '_')
-        && text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | ' ' | '(' | ')' | '/'))
+        && text.chars().all(|letter| {
+            letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | ' ' | '(' | ')' | '/')
+        })
         && text.split(' ').count() <= 4
 }
 
@@ -142,16 +201,18 @@ fn all_text(cells: &[(String, bool)], facts: &[Facts]) -> Header {
 /// The names of `width` columns, each once; and whether any came twice or was missing.
 pub(super) fn names(cells: &[String], width: usize) -> (Vec<String>, bool) {
     let mut names: Vec<String> = Vec::with_capacity(width);
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut counts: HashMap<String, usize> = HashMap::new();
     let mut is_repaired = false;
     for index in 0..width {
         let said = cells.get(index).map(|text| text.trim()).filter(|text| !text.is_empty());
         is_repaired |= said.is_none();
         let base = said.map_or_else(|| format!("c{index}"), str::to_owned);
         let mut name = base.clone();
-        let mut count = 0;
-        while names.contains(&name) {
+        let count = counts.entry(base.clone()).or_default();
+        while !taken.insert(name.clone()) {
             is_repaired = true;
-            count += 1;
+            *count += 1;
             name = format!("{base}_{count}");
         }
         names.push(name);

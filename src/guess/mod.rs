@@ -86,9 +86,10 @@ impl Hints {
             format: Format::named(&parse.format),
             charset: differs(&parse.charset, &plain.charset),
             compression: differs(&parse.compression, &plain.compression),
-            delimiter: differs(&parse.delimiter, &plain.delimiter),
+            delimiter: parse.delimiter.clone().or_else(|| (parse.format == "tsv").then(|| "\t".to_owned())),
             quote: differs(&parse.quote, &plain.quote),
             escape: differs(&parse.escape, &plain.escape),
+            comment: differs(&parse.comment, &plain.comment),
             skip_lines: (parse.skip_lines > 0).then_some(parse.skip_lines),
             header: match parse.header {
                 HeaderRule::Auto => None,

@@ -47,6 +47,10 @@ impl Converter {
         }
     }
 
+    pub(super) fn has_default(&self) -> bool {
+        self.conversion.default.is_some()
+    }
+
     /// A field's text without the blanks that are no part of it; none where it is NULL.
     pub(super) fn text<'f>(&self, field: Field<'f>) -> Option<&'f [u8]> {
         let text = match self.trim {

@@ -244,6 +244,24 @@ impl Encoder {
         checked
     }
 
+    /// Whether every text that stands in for NULL is a value of its column.
+    ///
+    /// # Errors
+    /// The slot, and the reason for which rows would be refused.
+    pub fn check_defaults(&self) -> Result<(), Refusal> {
+        let cut_count = self.cut_count.get();
+        let mut slots = self.slots.iter().enumerate();
+        let checked =
+            slots.try_for_each(|(index, slot)| match slot.conversion.map(|at| self.converter(at)) {
+                Some(converter) if converter.has_default() => self
+                    .append_default(slot, converter, &mut Vec::new())
+                    .map_err(|reason| Refusal { slot: Some(index), reason }),
+                _ => Ok(()),
+            });
+        self.cut_count.set(cut_count);
+        checked
+    }
+
     /// How many values lost digits that the server does not keep.
     pub fn cut_count(&self) -> u64 {
         self.cut_count.get()
