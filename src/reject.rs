@@ -132,6 +132,7 @@ pub struct Rejects {
     count: u64,
     bytes_max: usize,
     sample: Vec<RejectSample>,
+    sample_max: usize,
     server_code: Option<String>,
     /// Bytes of `data` that belong to no row.
     head_len: usize,
@@ -153,12 +154,28 @@ impl Rejects {
             count: 0,
             bytes_max,
             sample: Vec::new(),
+            sample_max: SAMPLE_MAX,
             server_code: None,
             head_len: 0,
             part: 0,
             written: Vec::new(),
             charset: None,
         }
+    }
+
+    /// The same with so many named.
+    #[must_use]
+    pub fn with_sample_max(self, sample_max: usize) -> Self {
+        Self { sample_max, ..self }
+    }
+
+    /// The first of them with their original bytes.
+    pub fn with_lines(&self) -> impl Iterator<Item = (&RejectSample, &[u8])> {
+        self.sample.iter().enumerate().filter_map(|(at, sample)| {
+            let start = self.kept.get(at)?.data_start;
+            let end = self.kept.get(at + 1).map_or(self.data.len(), |next| next.data_start);
+            Some((sample, self.data.get(start..end)?))
+        })
     }
 
     /// What is kept is UTF-8 that was made of text in another charset, in which it is written.
@@ -212,7 +229,7 @@ impl Rejects {
         if let (None, Some(code)) = (&self.server_code, reject.code) {
             self.server_code = Some(code.to_owned());
         }
-        if self.sample.len() < SAMPLE_MAX {
+        if self.sample.len() < self.sample_max {
             self.sample.push(RejectSample {
                 line: reject.position.line,
                 byte: reject.position.byte,

@@ -63,6 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "doctor",
             "embulk",
             "event",
+            "guess",
             "handler",
             "ledger",
             "load",
