@@ -63,9 +63,10 @@ impl<'a> Intake<'a> {
         Self {
             plan,
             rules: Rules {
-                null_string: plan.route.null_strings.first().cloned().unwrap_or_default().into_bytes(),
+                null_strings: plan.route.null_strings.iter().map(|text| text.clone().into_bytes()).collect(),
                 zone: zone.clone(),
                 moments,
+                ..Rules::default()
             },
             facts,
             limits,
@@ -345,6 +346,7 @@ fn encoder(plan: &Plan, layout: &Layout, rules: &Rules, facts: &Facts) -> Result
             not_null: column.not_null || layout.newer_slot == Some(at),
             field: slot.field,
             is_key: at < layout.key_count,
+            conversion: None,
         })
     });
     let extras = layout.filled.iter().map(|fill| match fill {

@@ -76,6 +76,12 @@ pub enum Reason {
     },
     /// More digits before the point than any `numeric` has.
     WholeDigits,
+    /// A separator of thousands that does not stand between groups of three digits.
+    Grouping,
+    /// A point where the column's rule says comma, or a comma where it does not.
+    DecimalMark,
+    /// Not a count of time from 1970.
+    NotEpoch,
     /// Not as the column's rule says that its times are written.
     NotFormat,
     /// A day of the week that the date is not.
@@ -163,6 +169,9 @@ impl fmt::Display for Reason {
             Self::NotNumber => "not a number",
             Self::InfiniteNumeric => "infinity in a numeric column",
             Self::WholeDigits => "more than 131072 digits before the point",
+            Self::Grouping => "thousands separator out of place",
+            Self::DecimalMark => "not the decimal mark of the column's rule",
+            Self::NotEpoch => "not a count of time from 1970",
             Self::NotFormat => "not in the column's time format",
             Self::WrongWeekday => "not the date's day of the week",
             Self::TimeInDate => "time of day in a column of dates",

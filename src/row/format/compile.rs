@@ -82,8 +82,9 @@ fn settle_widths(items: &mut [Item]) -> Option<&'static str> {
             Some(Item::Literal(literal)) => literal.first().is_some_and(u8::is_ascii_digit),
             _ => false,
         };
+        let is_behind_digit = at > 0 && matches!(items.get(at - 1), Some(Item::Number { .. }));
         match &mut items[at] {
-            Item::Number { part, digits_min, digits_max, .. } if is_before_digit => {
+            Item::Number { part, digits_min, digits_max, .. } if is_before_digit || is_behind_digit => {
                 if *part == Part::Year {
                     *digits_max = YEAR_DIGITS;
                 }
