@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::aws::Aws;
 use crate::charset::Charset;
 use crate::decode::Position;
+use crate::decode::csv::RecordEnd;
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, ObjectVersion};
 use crate::report::{RejectSample, SAMPLE_MAX};
@@ -142,6 +143,7 @@ pub struct Rejects {
     written: Vec<String>,
     /// The object's own, where that is not UTF-8.
     charset: Option<Charset>,
+    record_end: RecordEnd,
 }
 
 impl Rejects {
@@ -160,6 +162,7 @@ impl Rejects {
             part: 0,
             written: Vec::new(),
             charset: None,
+            record_end: RecordEnd::Any,
         }
     }
 
@@ -176,6 +179,13 @@ impl Rejects {
             let end = self.kept.get(at + 1).map_or(self.data.len(), |next| next.data_start);
             Some((sample, self.data.get(start..end)?))
         })
+    }
+
+    /// The same for objects whose records end so.
+    #[must_use]
+    pub fn ended_by(mut self, record_end: RecordEnd) -> Self {
+        self.record_end = record_end;
+        self
     }
 
     /// What is kept is UTF-8 that was made of text in another charset, in which it is written.
@@ -210,7 +220,7 @@ impl Rejects {
     /// as are passed over, then the header.
     pub fn set_header(&mut self, skipped_lines: u64, header: &[u8]) {
         for _ in 0..skipped_lines.min(self.bytes_max as u64) {
-            self.data.push(b'\n');
+            self.data.extend_from_slice(self.record_end.bytes());
         }
         self.push_line(header);
         self.head_len = self.data.len();
@@ -262,8 +272,10 @@ impl Rejects {
 
     fn push_line(&mut self, raw: &[u8]) {
         self.data.extend_from_slice(raw);
-        if !raw.is_empty() && !raw.ends_with(b"\n") && !raw.ends_with(b"\r") {
-            self.data.push(b'\n');
+        let line_end = self.record_end.bytes();
+        let is_ended = raw.ends_with(line_end) || self.record_end == RecordEnd::Any && raw.ends_with(b"\r");
+        if !raw.is_empty() && !is_ended {
+            self.data.extend_from_slice(line_end);
         }
     }
 

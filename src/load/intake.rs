@@ -74,7 +74,7 @@ impl<'a> Intake<'a> {
             is_finished: false,
             decoder: CsvDecoder::new(plan.route.dialect, limits.record_bytes_max),
             encoder: None,
-            rejects: Rejects::new(limits.reject_bytes_max),
+            rejects: Rejects::new(limits.reject_bytes_max).ended_by(plan.route.dialect.record_end),
             row_count: 0,
             header: None,
             cut_before: 0,
