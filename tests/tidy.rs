@@ -94,6 +94,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("unicode_width", &["cli"]),
     ("indicatif", &["cli"]),
     ("globset", &["plan", "cli"]),
+    ("regex_automata", &["plan"]),
     ("unicode_normalization", &["plan"]),
     ("serde_saphyr", &["settings"]),
     ("encoding_rs", &["charset"]),

@@ -23,8 +23,6 @@ const OBJECTS_MAX: usize = 3;
 pub(super) struct Guessed {
     pub(super) object: ObjectRef,
     pub(super) guess: Guess,
-    /// What was read of it, for who cannot read it twice.
-    pub(super) head: Bytes,
 }
 
 /// Guesses from the newest of the sources, and says where the next ones differ.
@@ -78,7 +76,7 @@ async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) ->
         content_type: None,
     };
     let guess = guess(&sample, hints).map_err(|error| error.context(format!("guess what `{object}` is")))?;
-    Ok(Guessed { object: object.clone(), guess, head })
+    Ok(Guessed { object: object.clone(), guess })
 }
 
 /// At most so many bytes, and whether there were no more.

@@ -1,11 +1,9 @@
 //! Every value of the sample is read by the type that was guessed for its column: a guess that does not load its own
 //! sample is none.
 
-use jiff::tz::TimeZone;
-
 use super::{ColumnGuess, Type};
 use crate::decode::{Position, Record, Span};
-use crate::row::{Encoder, Moments, Rules, Slot, TimeFormat};
+use crate::row::{Encoder, Rules, Slot, TimeFormat};
 use crate::table::Kind;
 
 /// Reads single values as a load would.
@@ -25,7 +23,8 @@ impl Reader {
             Type::Int => Kind::Int4,
             Type::Bigint => Kind::Int8,
             Type::Numeric { limits } => Kind::Numeric {
-                limits: limits.map(|(precision, scale)| (precision, i16::try_from(scale).unwrap_or(i16::MAX))),
+                limits: limits
+                    .map(|(precision, scale)| (precision, i16::try_from(scale).unwrap_or(i16::MAX))),
             },
             Type::Real => Kind::Float4,
             Type::Double => Kind::Float8,
@@ -37,11 +36,13 @@ impl Reader {
             Type::Jsonb => Kind::Jsonb,
             Type::Bytea | Type::Text => Kind::Text,
         };
-        let rules = Rules { null_string: Vec::new(), zone: TimeZone::UTC, moments: Moments::Microseconds };
-        let slot = Slot { kind, not_null: true, field: 0, is_key: false };
+        let rules = Rules::default();
+        let slot = Slot { kind, not_null: true, field: 0, is_key: false, conversion: None };
         // What these rules read is not text that the type reads by itself.
-        let has_rule =
-            column.epoch.is_some() || column.thousands.is_some() || column.decimal.is_some() || column.full_width;
+        let has_rule = column.epoch.is_some()
+            || column.thousands.is_some()
+            || column.decimal.is_some()
+            || column.full_width;
         Some(Self { formats, encoder: Encoder::new(rules, vec![slot], 1), is_checked: !has_rule })
     }
 

@@ -363,7 +363,7 @@ fn cells(plan: &Plan, raw: &[u8]) -> Vec<Option<String>> {
             .fields()
             .map(|field| {
                 let is_null = !field.is_quoted
-                    && plan.route.null_strings.iter().any(|null| null.as_bytes() == field.bytes);
+                    && plan.route.rules.null_strings.iter().any(|null| null.as_slice() == field.bytes);
                 (!is_null).then(|| text(field.bytes))
             })
             .collect(),

@@ -1,8 +1,7 @@
 //! Fields without a column, kept as one JSON object.
 
 use super::Reason;
-use super::convert::Converter;
-use crate::decode::Record;
+use crate::decode::{Field, Record};
 
 /// The fields, and their names as JSON writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +19,11 @@ impl Members {
         Self(fields.into_iter().map(member).collect())
     }
 
-    /// Appends the object: strings, and null where `rules` say so.
+    /// Appends the object: strings, and null where `is_null` says so.
     pub(super) fn append(
         &self,
         record: &Record<'_>,
-        rules: &Converter,
+        is_null: impl Fn(Field<'_>) -> bool,
         out: &mut Vec<u8>,
     ) -> Result<(), Reason> {
         out.push(b'{');
@@ -33,11 +32,11 @@ impl Members {
                 out.push(b',');
             }
             out.extend_from_slice(name);
-            match record.field(*field).and_then(|field| rules.text(field)) {
+            match record.field(*field).filter(|field| !is_null(*field)) {
                 None => out.extend_from_slice(b"null"),
                 // As in any other column of text; its escape would be refused by `jsonb` alone.
-                Some(text) if memchr::memchr(0, text).is_some() => return Err(Reason::NulByte),
-                Some(text) => append_string(text, out),
+                Some(field) if memchr::memchr(0, field.bytes).is_some() => return Err(Reason::NulByte),
+                Some(field) => append_string(field.bytes, out),
             }
         }
         out.push(b'}');

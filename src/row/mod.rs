@@ -37,7 +37,7 @@ use std::io::Write as _;
 
 use jiff::tz::TimeZone;
 
-use crate::decode::Record;
+use crate::decode::{Field, Record};
 use crate::table::Kind;
 use convert::{Converter, Scratch};
 pub use extras::Members;
@@ -154,9 +154,9 @@ pub struct Encoder {
     rules: Rules,
     converters: Vec<Converter>,
     plain: Converter,
-    scratch: Cell<Scratch>,
+    buffers: Cell<Scratch>,
     /// Where JSON objects are put together, kept for its capacity.
-    object: Cell<Vec<u8>>,
+    scratch: Cell<Vec<u8>>,
 }
 
 impl Encoder {
@@ -181,9 +181,9 @@ impl Encoder {
             marks: None,
             converters: Vec::new(),
             plain: Converter::new(Conversion::default(), &rules),
-            scratch: Cell::default(),
-            object: Cell::default(),
+            buffers: Cell::default(),
             rules,
+            scratch: Cell::default(),
         }
     }
 
@@ -240,6 +240,24 @@ impl Encoder {
         let cut_count = self.cut_count.get();
         let mut slots = self.slots.iter().filter(|slot| slot.field == at);
         let checked = slots.try_for_each(|slot| self.append_said_text(slot, text, &mut Vec::new()));
+        self.cut_count.set(cut_count);
+        checked
+    }
+
+    /// Whether every text that stands in for NULL is a value of its column.
+    ///
+    /// # Errors
+    /// The slot, and the reason for which rows would be refused.
+    pub fn check_defaults(&self) -> Result<(), Refusal> {
+        let cut_count = self.cut_count.get();
+        let mut slots = self.slots.iter().enumerate();
+        let checked =
+            slots.try_for_each(|(index, slot)| match slot.conversion.map(|at| self.converter(at)) {
+                Some(converter) if converter.has_default() => self
+                    .append_default(slot, converter, &mut Vec::new())
+                    .map_err(|reason| Refusal { slot: Some(index), reason }),
+                _ => Ok(()),
+            });
         self.cut_count.set(cut_count);
         checked
     }
@@ -324,12 +342,13 @@ impl Encoder {
                 self.append_said_text(slot, &digits[..LINE_DIGITS - unused], out)
             }
             Some(Extra::Members(members)) => {
-                let mut object = self.object.take();
-                object.clear();
+                let mut text = self.scratch.take();
+                text.clear();
+                let is_null = |field: Field<'_>| self.plain.is_null_field(field);
                 let appended = members
-                    .append(record, &self.plain, &mut object)
-                    .and_then(|()| self.append_value(slot, &object, &self.zones, out));
-                self.object.set(object);
+                    .append(record, is_null, &mut text)
+                    .and_then(|()| self.append_value(slot, &text, &self.zones, out));
+                self.scratch.set(text);
                 appended
             }
             Some(Extra::Deletion { gone, there }) => {
