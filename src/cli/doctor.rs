@@ -63,7 +63,8 @@ fn text(examination: &Examination) -> String {
     let counts = [Status::Fail, Status::Warn, Status::Ok, Status::Skipped]
         .map(|status| format!("{} {}", examination.count(status), status.name()));
     let verdict = examination.verdict().name();
-    let verdict = Paint::of_status(verdict).map_or_else(|| verdict.to_owned(), |paint| style::out(paint, verdict));
+    let verdict =
+        Paint::of_status(verdict).map_or_else(|| verdict.to_owned(), |paint| style::out(paint, verdict));
     lines.push(format!("\n{verdict}: {}", counts.join(", ")));
     lines.join("\n")
 }

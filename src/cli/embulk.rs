@@ -46,7 +46,8 @@ pub(super) fn run(_: &Arguments, said: &ImportArguments) -> Result<Vec<Class>> {
 }
 
 fn read(file: &std::path::Path) -> Result<String> {
-    let refuse = |source| Error::config(format!("read the Embulk file `{}`", file.display())).with_source(source);
+    let refuse =
+        |source| Error::config(format!("read the Embulk file `{}`", file.display())).with_source(source);
     let mut text = String::new();
     let read = if file.as_os_str() == "-" {
         std::io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_string(&mut text)

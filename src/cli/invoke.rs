@@ -56,4 +56,3 @@ fn read_event(path: &std::path::Path) -> Result<Value> {
     // What is not JSON is answered as Lambda's door answers it.
     Ok(serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String("not JSON".to_owned())))
 }
-

@@ -119,7 +119,9 @@ enum Command {
     #[command(after_help = "Example:\n  holoload setup | psql")]
     Setup(setup::SetupArguments),
     /// Print the completions of a shell
-    #[command(after_help = "Example:\n  holoload completions bash > ~/.local/share/bash-completion/completions/holoload")]
+    #[command(
+        after_help = "Example:\n  holoload completions bash > ~/.local/share/bash-completion/completions/holoload"
+    )]
     Completions(completions::CompletionsArguments),
 }
 

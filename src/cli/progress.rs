@@ -88,7 +88,6 @@ fn bar(name: &str) -> ProgressBar {
 }
 
 fn measured() -> ProgressStyle {
-    let template =
-        "{prefix}  {wide_bar} {percent}% of {total_bytes}, {bytes_per_sec}, {msg}, {eta} left";
+    let template = "{prefix}  {wide_bar} {percent}% of {total_bytes}, {bytes_per_sec}, {msg}, {eta} left";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

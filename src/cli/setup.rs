@@ -27,20 +27,27 @@ pub(super) async fn run(arguments: &Arguments, said: &SetupArguments) -> Result<
     let settings = settings_with(arguments, None, &aws).await?;
     let name = settings.ledger.as_deref().ok_or_else(ledger_is_off)?;
     let ledger = Ledger::new(name)?;
-    let tables =
-        settings.routes.iter().map(|route| TableName::parse(&route.table)).collect::<Result<Vec<_>>>()?;
+    let (routes, open): (Vec<_>, Vec<_>) =
+        settings.routes.iter().partition(|route| !route.table.contains('{'));
+    let tables = routes.iter().map(|route| TableName::parse(&route.table)).collect::<Result<Vec<_>>>()?;
     let user = settings.target.as_ref().map_or("loader", |target| target.user.as_str());
     let host = settings.target.as_ref().map_or("", |target| target.host.as_str());
     let mut lines: Vec<String> = ledger::statements(&ledger, Dialect::of_host(host));
     let user = if user.is_empty() { "loader" } else { user };
     lines.extend(ledger::grants(&ledger, &tables, user));
-    let deletes = settings.routes.iter().map(|route| {
+    let deletes = routes.iter().map(|route| {
         let write = &route.write;
         write.mode == WriteMode::Snapshot || write.op.is_some() && write.soft_delete.is_none()
     });
     let cleared = tables.iter().zip(deletes).filter(|(_, deletes)| *deletes);
     lines.extend(cleared.map(|(table, _)| format!("GRANT DELETE ON {} TO {}", table.quoted(), quote(user))));
     let lines: Vec<String> = lines.iter().map(|line| format!("{line};")).collect();
+    for route in open {
+        let (glob, table) = (&route.object, &route.table);
+        text::note(&format!(
+            "the objects of `{glob}` say their table (`{table}`): grant the same on each of them"
+        ));
+    }
     if said.json {
         print(&format!("{:#}", json!({"statements": lines, "applied": said.apply})))?;
     } else {

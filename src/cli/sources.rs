@@ -200,9 +200,18 @@ impl FileGlob {
         let base = literal.rsplit_once('/').map_or("", |(base, _)| base);
         let below = text.get(base.len()..).unwrap_or_default();
         let is_absolute = literal.starts_with('/') && base.is_empty();
-        let base = if is_absolute { "/" } else if base.is_empty() { "." } else { base };
-        let depth_max =
-            if below.contains("**") { usize::MAX } else { below.split('/').filter(|name| !name.is_empty()).count() };
+        let base = if is_absolute {
+            "/"
+        } else if base.is_empty() {
+            "."
+        } else {
+            base
+        };
+        let depth_max = if below.contains("**") {
+            usize::MAX
+        } else {
+            below.split('/').filter(|name| !name.is_empty()).count()
+        };
         let takes_hidden = below.split('/').any(|name| name.starts_with('.'));
         let text = text.strip_prefix("./").unwrap_or(&text).to_owned();
         Ok(Self { base: PathBuf::from(base), glob: glob(&text)?, depth_max, takes_hidden })

@@ -175,6 +175,9 @@ mod tests {
     #[test]
     fn a_cell_stays_on_its_line() {
         assert_eq!(cleaned("a\nb\tc\u{1b}[31m"), "a⏎b→c\u{FFFD}[31m");
-        assert_eq!((cut("日本", 3), cut("日本", 4), cut("abc", 1)), ("日…".into(), "日本".into(), "…".into()));
+        assert_eq!(
+            (cut("日本", 3), cut("日本", 4), cut("abc", 1)),
+            ("日…".into(), "日本".into(), "…".into())
+        );
     }
 }

@@ -77,7 +77,9 @@ fn remove(filter: &mut Section, changes: &mut Changes) {
 fn instead(kind: &str) -> &'static str {
     match kind {
         "column" => "use `columns: {name: {constant: …}}`, `from` and `drop`",
-        "typecast" | "timestamp_format" => "types come from the table; use `format`, `epoch` and `timezone` of a column",
+        "typecast" | "timestamp_format" => {
+            "types come from the table; use `format`, `epoch` and `timezone` of a column"
+        }
         "expand_json" => "use `format: jsonl` with `columns: {name: {from: a.b}}`",
         "row" | "calcite" => "rows are not chosen while they load; use a view, or a column that tells",
         "hash" | "mask" => "values are not changed while they load; leave the column out with `drop`",

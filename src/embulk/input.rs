@@ -16,8 +16,10 @@ pub(super) struct Input {
     pub(super) parser: Parser,
 }
 
-const RETRIES: &str = "because retries are bounded here and told apart: what may go away is tried again, what cannot is not";
-const LEDGER: &str = "because the ledger knows what was loaded, by version; nothing is missed that comes late";
+const RETRIES: &str =
+    "because retries are bounded here and told apart: what may go away is tried again, what cannot is not";
+const LEDGER: &str =
+    "because the ledger knows what was loaded, by version; nothing is missed that comes late";
 
 pub(super) fn read(mut input: Section, notes: &mut Notes) -> Result<Input> {
     let kind = input.text("type");
@@ -75,7 +77,10 @@ fn of_s3(input: &mut Section, notes: &mut Notes) -> String {
             ("incremental", LEDGER),
             ("use_modified_time", LEDGER),
             ("last_modified_time", "use `holoload reprocess --since`"),
-            ("skip_glacier_objects", "because an archived object fails with what to do about it, and the others load"),
+            (
+                "skip_glacier_objects",
+                "because an archived object fails with what to do about it, and the others load",
+            ),
             ("maximum_retries", RETRIES),
             ("initial_retry_interval_millis", RETRIES),
             ("maximum_retry_interval_millis", RETRIES),
@@ -97,7 +102,9 @@ fn credentials(input: &mut Section, notes: &mut Notes) {
     }
     if let Some(method) = method {
         let text = match method.as_str() {
-            "basic" | "env" | "session" => "use AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+            "basic" | "env" | "session" => {
+                "use AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+            }
             "profile" => "use --profile NAME or AWS_PROFILE",
             "instance" | "default" => "because that is what happens without a word",
             "assume_role" => "use a profile with `role_arn` and `source_profile`",
@@ -131,7 +138,10 @@ fn of_files(input: &mut Section, notes: &mut Notes) -> String {
         ],
     );
     let Some(prefix) = input.text("path_prefix") else {
-        notes.todo("in.path_prefix", "is missing: `object` takes everything until you name a bucket or a folder");
+        notes.todo(
+            "in.path_prefix",
+            "is missing: `object` takes everything until you name a bucket or a folder",
+        );
         return "**".to_owned();
     };
     let prefix = prefix.trim_start_matches("./");
@@ -172,7 +182,9 @@ fn suffix(pattern: &str, notes: &mut Notes) -> Option<String> {
     }
     let rest = pattern.trim_start_matches('^').trim_start_matches(".*");
     let plain = rest.strip_suffix('$').map(|rest| rest.replace("\\.", "\u{1}"));
-    let is_plain = |text: &String| !text.contains(['.', '*', '+', '?', '(', ')', '[', ']', '{', '}', '|', '\\', '^', '$', '/']);
+    let is_plain = |text: &String| {
+        !text.contains(['.', '*', '+', '?', '(', ')', '[', ']', '{', '}', '|', '\\', '^', '$', '/'])
+    };
     match plain.filter(is_plain) {
         Some(text) => Some(text.replace('\u{1}', ".")),
         None => {

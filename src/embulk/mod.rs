@@ -103,7 +103,9 @@ impl Section {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(members)) => members,
             Some(_) => {
-                return Err(Error::config(format!("read the Embulk file: `{path}` must hold `key: value` lines")));
+                return Err(Error::config(format!(
+                    "read the Embulk file: `{path}` must hold `key: value` lines"
+                )));
             }
         };
         Ok(Self { path: path.to_owned(), members })
@@ -198,7 +200,8 @@ pub fn import(text: &str) -> Result<Import> {
 }
 
 fn exec(mut exec: Section, notes: &mut Notes) {
-    let threads = "because one object is read by one worker in its own order; Lambda runs as many as there are objects";
+    let threads =
+        "because one object is read by one worker in its own order; Lambda runs as many as there are objects";
     let guess = "because guessing is a command of its own: `holoload guess`";
     exec.drop_all(
         notes,
@@ -225,7 +228,8 @@ fn without_variables(text: &str) -> Result<String> {
         kept.push_str(before);
         let inside = from.strip_prefix("{{").and_then(|inside| inside.split_once("}}"));
         let name = inside.and_then(|(inside, _)| inside.trim().strip_prefix("env."));
-        let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_name =
+            |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         match (inside, name.filter(is_name)) {
             (Some((_, after)), Some(name)) => {
                 kept.push_str(&format!("${{{name}}}"));

@@ -83,19 +83,33 @@ fn mode(mode: Option<String>, notes: &mut Notes) -> Option<&'static str> {
             "{mode: insert}"
         }
         "truncate_insert" => {
-            notes.differs("out.mode: truncate_insert", "rows that stay the same are not touched, and whoever reads sees the old rows until the end");
+            notes.differs(
+                "out.mode: truncate_insert",
+                "rows that stay the same are not touched, and whoever reads sees the old rows until the end",
+            );
             "{mode: snapshot, scope: table}"
         }
         "replace" => {
-            notes.differs("out.mode: replace", "the table stays, with its primary key, NOT NULL, defaults and properties, which Embulk lost");
+            notes.differs(
+                "out.mode: replace",
+                "the table stays, with its primary key, NOT NULL, defaults and properties, which Embulk lost",
+            );
             "{mode: snapshot, scope: table}"
         }
         "merge" | "merge_direct" => {
-            notes.differs("out.mode: merge", "of rows with one key in a file the last one wins; in Embulk it was the first, by chance");
+            notes.differs(
+                "out.mode: merge",
+                "of rows with one key in a file the last one wins; in Embulk it was the first, by chance",
+            );
             "{mode: upsert}"
         }
         other => {
-            notes.drop("out.mode", format!("`{other}`, because there is no such mode: upsert, ignore, replace, insert, snapshot"));
+            notes.drop(
+                "out.mode",
+                format!(
+                    "`{other}`, because there is no such mode: upsert, ignore, replace, insert, snapshot"
+                ),
+            );
             return None;
         }
     })
@@ -103,7 +117,11 @@ fn mode(mode: Option<String>, notes: &mut Notes) -> Option<&'static str> {
 
 fn protection(said: &mut Section, notes: &mut Notes) {
     let ssl = said.take("ssl").is_some_and(|ssl| ssl == Value::Bool(true));
-    let was = if ssl { "true: Embulk encrypted, and never verified the certificate" } else { "false: Embulk sent password and rows in the clear" };
+    let was = if ssl {
+        "true: Embulk encrypted, and never verified the certificate"
+    } else {
+        "false: Embulk sent password and rows in the clear"
+    };
     notes.differs(
         "out.ssl",
         format!("{was}. Here TLS is required and the certificate verified (`tls: verify-full`, `ca:`); a server without TLS takes `tls: insecure-plaintext`"),
@@ -111,7 +129,10 @@ fn protection(said: &mut Section, notes: &mut Notes) {
     let Some(Value::Object(options)) = said.take("options") else { return };
     for (name, value) in &options {
         let text = match name.as_str() {
-            "sslmode" => format!("`{}`, use `tls: verify-full`, `verify-ca` or `require`", plain(value).unwrap_or_default()),
+            "sslmode" => format!(
+                "`{}`, use `tls: verify-full`, `verify-ca` or `require`",
+                plain(value).unwrap_or_default()
+            ),
             "sslrootcert" => "use `ca:`".to_owned(),
             _ => "because it is a property of the JDBC driver".to_owned(),
         };
@@ -154,7 +175,8 @@ fn column_options(said: &mut Section, notes: &mut Notes) {
 }
 
 fn rest(said: &mut Section, notes: &mut Notes) {
-    let retries = "because it had no effect in Embulk on PostgreSQL; retries are bounded here and go by the error";
+    let retries =
+        "because it had no effect in Embulk on PostgreSQL; retries are bounded here and go by the error";
     let ddl = "because tables are not made while loading: `holoload guess --ddl` prints the statement";
     let before = "because nothing runs beside the rows: run it by itself, or use `mode: snapshot` where it emptied the table";
     said.drop_all(
@@ -167,7 +189,10 @@ fn rest(said: &mut Section, notes: &mut Notes) {
             ("retry_limit", retries),
             ("retry_wait", retries),
             ("max_retry_wait", retries),
-            ("default_timezone", "because times are sent as moments; `target.timezone` reads those that have none"),
+            (
+                "default_timezone",
+                "because times are sent as moments; `target.timezone` reads those that have none",
+            ),
             ("transaction_isolation", "because rows are locked by their keys"),
             ("role_name", "use a user with just the rights it needs: `holoload setup` prints them"),
             ("create_table_constraint", ddl),

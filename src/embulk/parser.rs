@@ -70,7 +70,9 @@ fn csv(said: &mut Section, notes: &mut Notes) -> Parser {
     columns(said, &mut parser, notes);
     if let Some(null) = null {
         // Faithful for texts; for the rest Embulk dropped rows with an ordinary empty field.
-        for column in parser.columns.iter_mut().filter(|column| !matches!(column.kind.as_str(), "string" | "json")) {
+        for column in
+            parser.columns.iter_mut().filter(|column| !matches!(column.kind.as_str(), "string" | "json"))
+        {
             column.null = vec![null.clone(), String::new()];
         }
     }
@@ -117,7 +119,10 @@ fn characters(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
     }
     if said.is_true("trim_if_not_quoted") {
         members.push(("trim", "unquoted".to_owned()));
-        notes.differs("in.parser.trim_if_not_quoted", "tabs go as well, where Embulk took blanks (U+0020) alone");
+        notes.differs(
+            "in.parser.trim_if_not_quoted",
+            "tabs go as well, where Embulk took blanks (U+0020) alone",
+        );
     }
     if let Some(marker) = said.text("comment_line_marker") {
         members.push(("comment", text(&marker)));
@@ -193,7 +198,9 @@ fn faults(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
 
 fn columns(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
     let zone = said.text("default_timezone");
-    let format = said.text("default_timestamp_format").and_then(|format| pattern("in.parser.default_timestamp_format", &format, notes));
+    let format = said
+        .text("default_timestamp_format")
+        .and_then(|format| pattern("in.parser.default_timestamp_format", &format, notes));
     let date = said.text("default_date");
     parser.timezone.clone_from(&zone);
     let Some(Value::Array(listed)) = said.take("columns") else { return };
@@ -276,7 +283,10 @@ fn json(said: &mut Section, kind: &str, notes: &mut Notes) -> Parser {
         parser.members.push(("charset", text(&charset.to_lowercase())));
     }
     if kind == "json" {
-        notes.differs("in.parser.type", "each member fills the column of its name; Embulk made one column `record` of the whole");
+        notes.differs(
+            "in.parser.type",
+            "each member fills the column of its name; Embulk made one column `record` of the whole",
+        );
     }
     said.drop_all(
         notes,

@@ -14,7 +14,9 @@ pub(super) fn write(input: &Input, changes: &Changes, output: &Output, notes: &[
     comments(&mut lines, notes, NoteKind::ToDo, "To do:");
     comments(&mut lines, notes, NoteKind::Changed, "What differs from Embulk:");
     target(&mut lines, input, output);
-    lines.push("# rejects: s3://BUCKET/rejects/   # bad rows are kept there, while the others load".to_owned());
+    lines.push(
+        "# rejects: s3://BUCKET/rejects/   # bad rows are kept there, while the others load".to_owned(),
+    );
     route(&mut lines, input, changes, output);
     comments(&mut lines, notes, NoteKind::NotCarriedOver, "");
     lines.push(String::new());
@@ -50,7 +52,9 @@ fn comments(lines: &mut Vec<String>, notes: &[Note], kind: NoteKind, title: &str
 
 fn target(lines: &mut Vec<String>, input: &Input, output: &Output) {
     let Some(host) = &output.host else {
-        lines.push("# target: from HOLOLOAD_HOST, HOLOLOAD_DATABASE, HOLOLOAD_USER and HOLOLOAD_PASSWORD".to_owned());
+        lines.push(
+            "# target: from HOLOLOAD_HOST, HOLOLOAD_DATABASE, HOLOLOAD_USER and HOLOLOAD_PASSWORD".to_owned(),
+        );
         return;
     };
     lines.push("target:".to_owned());
@@ -131,7 +135,8 @@ fn rules(column: &Column, name: &str, has_header: bool, place: &str) -> Vec<Stri
     match column.formats.as_slice() {
         [] => {}
         [one] => rules.push(format!("format: {}", text(one))),
-        all => rules.push(format!("format: [{}]", all.iter().map(|one| text(one)).collect::<Vec<_>>().join(", "))),
+        all => rules
+            .push(format!("format: [{}]", all.iter().map(|one| text(one)).collect::<Vec<_>>().join(", "))),
     }
     rules.extend(column.timezone.as_ref().map(|zone| format!("timezone: {}", text(zone))));
     rules.extend(column.date.as_ref().map(|date| format!("default_date: {}", text(date))));

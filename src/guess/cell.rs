@@ -24,7 +24,8 @@ pub(super) enum Look {
 
 /// Texts that often stand for NULL.
 pub(super) const NULLS: [&str; 15] = [
-    "NULL", "null", "Null", "\\N", "#N/A", "NA", "N/A", "n/a", "na", "-", "--", "None", "none", "nil", "(null)",
+    "NULL", "null", "Null", "\\N", "#N/A", "NA", "N/A", "n/a", "na", "-", "--", "None", "none", "nil",
+    "(null)",
 ];
 
 pub(super) fn is_null_text(text: &str) -> bool {
@@ -51,7 +52,8 @@ pub(super) fn look(bytes: &[u8], is_quoted: bool) -> Look {
     }
     let marks = text.bytes().filter(|byte| matches!(byte, b',' | b';' | b'|' | b'\t')).count();
     let is_open = |mark: char| text.starts_with(mark) != text.ends_with(mark) || text.len() == 1;
-    let is_torn = !is_quoted && (text.contains('"') && is_open('"') && (text.starts_with('"') || text.ends_with('"')));
+    let is_torn =
+        !is_quoted && (text.contains('"') && is_open('"') && (text.starts_with('"') || text.ends_with('"')));
     if is_torn || (!is_quoted && marks > 2) { Look::Torn } else { Look::Text }
 }
 

@@ -72,18 +72,64 @@ pub(super) fn has_word(name: &str, words: &[&str]) -> bool {
             part.extend(letter.to_lowercase());
         }
     }
-    words.iter().any(|word| if word.is_ascii() { parts.iter().any(|part| part == word) } else { lower.contains(word) })
+    words.iter().any(|word| {
+        if word.is_ascii() { parts.iter().any(|part| part == word) } else { lower.contains(word) }
+    })
 }
 
 const ID_WORDS: [&str; 16] = [
-    "id", "ids", "no", "num", "number", "code", "key", "sku", "serial", "zip", "番号", "コード", "編号", "号", "isbn", "ref",
+    "id",
+    "ids",
+    "no",
+    "num",
+    "number",
+    "code",
+    "key",
+    "sku",
+    "serial",
+    "zip",
+    "番号",
+    "コード",
+    "編号",
+    "号",
+    "isbn",
+    "ref",
 ];
 const TIME_WORDS: [&str; 17] = [
-    "at", "time", "ts", "timestamp", "epoch", "created", "updated", "modified", "datetime", "date", "when", "unix",
-    "expires", "expiry", "日時", "時刻", "时间",
+    "at",
+    "time",
+    "ts",
+    "timestamp",
+    "epoch",
+    "created",
+    "updated",
+    "modified",
+    "datetime",
+    "date",
+    "when",
+    "unix",
+    "expires",
+    "expiry",
+    "日時",
+    "時刻",
+    "时间",
 ];
 const DATE_WORDS: [&str; 15] = [
-    "date", "day", "dt", "ymd", "on", "birthday", "birth", "dob", "from", "until", "年月日", "日付", "日期", "date8", "yyyymmdd",
+    "date",
+    "day",
+    "dt",
+    "ymd",
+    "on",
+    "birthday",
+    "birth",
+    "dob",
+    "from",
+    "until",
+    "年月日",
+    "日付",
+    "日期",
+    "date8",
+    "yyyymmdd",
 ];
 const PHONE_WORDS: [&str; 8] = ["phone", "tel", "mobile", "fax", "msisdn", "電話", "电话", "携帯"];
 
@@ -97,8 +143,12 @@ pub(super) fn choose(name: &str, facts: &Facts, setting: Setting) -> Choice {
         truth(name, facts)
             .or_else(|| if setting.is_typed { None } else { number(name, facts) })
             .or_else(|| moment(name, facts, setting))
-            .or_else(|| (facts.uuids == values).then(|| Choice::new(name, Type::Uuid, 0.95).says("all UUIDs")))
-            .or_else(|| (facts.jsons == values).then(|| Choice::new(name, Type::Jsonb, 0.95).says("all JSON")))
+            .or_else(|| {
+                (facts.uuids == values).then(|| Choice::new(name, Type::Uuid, 0.95).says("all UUIDs"))
+            })
+            .or_else(|| {
+                (facts.jsons == values).then(|| Choice::new(name, Type::Jsonb, 0.95).says("all JSON"))
+            })
             .unwrap_or_else(|| text(name, facts))
     };
     finish(choice, facts)
@@ -126,7 +176,8 @@ fn finish(mut choice: Choice, facts: &Facts) -> Choice {
     column.evidence.insert(0, first);
     if column.kind == Type::Text && facts.values > 0 {
         let min = facts.length_min.unwrap_or(0);
-        let lengths = if min == facts.length_max { format!("{min}") } else { format!("{min} to {}", facts.length_max) };
+        let lengths =
+            if min == facts.length_max { format!("{min}") } else { format!("{min} to {}", facts.length_max) };
         column.evidence.push(format!("{lengths} characters"));
     }
     if facts.not_utf_8 > 0 {
@@ -227,7 +278,8 @@ fn integer(name: &str, numbers: &Numbers) -> Choice {
 /// Eight or fourteen digits that are all days.
 fn compact(name: &str, facts: &Facts, numbers: &Numbers) -> Option<Choice> {
     if numbers.compact_moments == facts.values {
-        let mut choice = Choice::new(name, Type::Timestamp, 0.8).says("14 digits that all are a day and a time");
+        let mut choice =
+            Choice::new(name, Type::Timestamp, 0.8).says("14 digits that all are a day and a time");
         choice.column.formats = vec!["%Y%m%d%H%M%S".to_owned()];
         return Some(choice);
     }
@@ -264,7 +316,9 @@ fn epoch(name: &str, facts: &Facts, numbers: &Numbers) -> Option<Choice> {
         let mut choice = Choice::new(name, Type::Timestamptz, 0.8)
             .says(format!("integers that are {long} from 1970 (2001 to 2099), under a name of a time"));
         choice.column.epoch = Some(unit);
-        return Some(choice.note(format!("read as {long} from 1970; for plain numbers write `type: bigint`")));
+        return Some(
+            choice.note(format!("read as {long} from 1970; for plain numbers write `type: bigint`")),
+        );
     }
     if facts.values < 3 {
         return None;
@@ -278,7 +332,8 @@ fn epoch(name: &str, facts: &Facts, numbers: &Numbers) -> Option<Choice> {
 fn separated(name: &str, numbers: &Numbers) -> Choice {
     let by: Vec<char> = numbers.groupings.keys().map(|(by, _)| *by).collect();
     let is_same = by.iter().all(|mark| by.first() == Some(mark));
-    let has_point = numbers.groupings.keys().any(|(_, decimal)| *decimal == Some('.')) || numbers.decimals > 0;
+    let has_point =
+        numbers.groupings.keys().any(|(_, decimal)| *decimal == Some('.')) || numbers.decimals > 0;
     let has_comma = numbers.groupings.keys().any(|(_, decimal)| *decimal == Some(',')) || numbers.commas > 0;
     let kind = numeric(numbers.whole_max, numbers.scale_max);
     let unclear = || {
@@ -314,7 +369,8 @@ fn separated(name: &str, numbers: &Numbers) -> Choice {
     }
     if is_whole && matches!(thousands, Some('.' | ',')) && numbers.whole_max <= 6 && numbers.integers == 0 {
         choice.column.sure = 0.5;
-        choice = choice.note("one mark before three digits: read as thousands, but it may stand before decimal places");
+        choice = choice
+            .note("one mark before three digits: read as thousands, but it may stand before decimal places");
     }
     choice
 }
@@ -432,19 +488,18 @@ fn ordered(pattern: &str, order: Order, chosen: Option<DayOrder>) -> String {
 fn text(name: &str, facts: &Facts) -> Choice {
     let choice = Choice::new(name, Type::Text, 0.9);
     let times: u64 = facts.times.values().map(|times| times.count).sum();
-    let near = [
-        ("numbers", facts.numbers.all()),
-        ("times", times),
-        ("UUIDs", facts.uuids),
-        ("JSON", facts.jsons),
-    ];
+    let near =
+        [("numbers", facts.numbers.all()), ("times", times), ("UUIDs", facts.uuids), ("JSON", facts.jsons)];
     let near = near.into_iter().find(|(_, count)| facts.values >= 10 && *count * 10 >= facts.values * 9);
     match near {
         Some((what, count)) => {
             let others = facts.values - count;
             let mut choice = choice.says(format!("{count} of {} are {what}", facts.values));
             choice.column.sure = 0.5;
-            choice.note(format!("{count} of {} values are {what}, {others} are not; it stays text", facts.values))
+            choice.note(format!(
+                "{count} of {} values are {what}, {others} are not; it stays text",
+                facts.values
+            ))
         }
         None => choice,
     }

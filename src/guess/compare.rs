@@ -50,7 +50,8 @@ impl Guess {
             by_name.into_iter().any(|(column, name)| column.name == target.name || *name == target.name)
         };
         let rest = table.columns.iter().enumerate().filter(|(index, target)| {
-            target.generated.is_writable() && if self.header { !is_there(target) } else { *index >= self.columns.len() }
+            target.generated.is_writable()
+                && if self.header { !is_there(target) } else { *index >= self.columns.len() }
         });
         for (_, target) in rest {
             let is_needed = target.not_null && !target.has_default;
@@ -109,13 +110,14 @@ fn differs(column: &ColumnGuess, target: &Column) -> Option<Difference> {
             )
         }
         Fit::Narrow => difference(
-            format!("the file holds {shown}, the table {}: values that do not fit are refused", target.sql_type),
+            format!(
+                "the file holds {shown}, the table {}: values that do not fit are refused",
+                target.sql_type
+            ),
             None,
             false,
         ),
-        Fit::No => {
-            difference(format!("the file holds {shown}, the table {}", target.sql_type), None, true)
-        }
+        Fit::No => difference(format!("the file holds {shown}, the table {}", target.sql_type), None, true),
     }
 }
 
@@ -151,14 +153,23 @@ fn fit(column: &ColumnGuess, target: Kind) -> Fit {
         | (Type::Jsonb, Kind::Json | Kind::Jsonb)
         | (Type::Bytea, Kind::Bytea) => Fit::Fits,
         (Type::Numeric { limits: Some((_, scale)) }, Kind::Numeric { limits: Some((_, kept)) }) => {
-            if i16::try_from(scale).is_ok_and(|scale| scale <= kept) { Fit::Fits } else { Fit::Narrow }
+            if i16::try_from(scale).is_ok_and(|scale| scale <= kept) {
+                Fit::Fits
+            } else {
+                Fit::Narrow
+            }
         }
         // Every value of the sample may fit all the same.
-        (Type::Bigint | Type::Int, Kind::Int2 | Kind::Int4 | Kind::Float4 | Kind::Float8 | Kind::Numeric { .. })
+        (
+            Type::Bigint | Type::Int,
+            Kind::Int2 | Kind::Int4 | Kind::Float4 | Kind::Float8 | Kind::Numeric { .. },
+        )
         | (Type::Numeric { .. }, Kind::Float4 | Kind::Float8)
         | (Type::Double, Kind::Float4)
         | (Type::Bigint, Kind::Bool) => Fit::Narrow,
-        (Type::Text, _) if column.evidence.first().is_some_and(|first| first.starts_with("0 values")) => Fit::Fits,
+        (Type::Text, _) if column.evidence.first().is_some_and(|first| first.starts_with("0 values")) => {
+            Fit::Fits
+        }
         _ => Fit::No,
     }
 }

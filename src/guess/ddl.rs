@@ -57,8 +57,10 @@ impl Guess {
     pub fn key_candidates(&self) -> Vec<usize> {
         let mut found: Vec<(u8, usize)> = Vec::new();
         for (index, column) in self.columns.iter().enumerate() {
-            let is_key_type =
-                matches!(column.kind, Type::Bigint | Type::Int | Type::Uuid | Type::Text | Type::Numeric { .. });
+            let is_key_type = matches!(
+                column.kind,
+                Type::Bigint | Type::Int | Type::Uuid | Type::Text | Type::Numeric { .. }
+            );
             if !column.is_unique || column.nullable || !is_key_type {
                 continue;
             }
@@ -95,7 +97,8 @@ impl Guess {
                 is_renamed = true;
                 remarks.push(format!("from: {}", one_line(&column.name)));
             }
-            let remark = if remarks.is_empty() { String::new() } else { format!(" -- {}", remarks.join("; ")) };
+            let remark =
+                if remarks.is_empty() { String::new() } else { format!(" -- {}", remarks.join("; ")) };
             lines.push(format!("    {} {sql_type}{not_null}{comma}{remark}", quote(name)));
         }
         let key_name = key.and_then(|index| names.get(index));
@@ -142,8 +145,12 @@ impl Guess {
     }
 
     fn no_key(&self, names: &[String], candidates: &[usize]) -> String {
-        let names: Vec<String> =
-            candidates.iter().filter_map(|index| names.get(*index)).map(|name| one_line(name)).take(5).collect();
+        let names: Vec<String> = candidates
+            .iter()
+            .filter_map(|index| names.get(*index))
+            .map(|name| one_line(name))
+            .take(5)
+            .collect();
         let unique = if names.is_empty() {
             "no column is unique in the sample".to_owned()
         } else {
@@ -189,7 +196,8 @@ fn type_of(column: &ColumnGuess, dialect: DdlDialect) -> (String, Option<String>
 }
 
 fn quote_plain(name: &str) -> String {
-    let is_plain = name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+    let is_plain =
+        name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
     if is_plain { name.to_owned() } else { quote(name) }
 }
 
@@ -199,5 +207,13 @@ fn literal(text: &str) -> String {
 
 /// A text that cannot end the comment it stands in.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{85}') { ' ' } else { letter }).collect()
+    text.chars()
+        .map(|letter| {
+            if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{85}') {
+                ' '
+            } else {
+                letter
+            }
+        })
+        .collect()
 }

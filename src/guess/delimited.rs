@@ -51,7 +51,9 @@ fn say_layout(guess: &mut Guess, table: &Table) {
         () => Newline::Lf,
     };
     if [lf, crlf, cr].iter().filter(|count| **count > 0).count() > 1 {
-        guess.notes.push(Note::file(format!("line ends differ: LF {lf}, CRLF {crlf}, CR {cr} times; all are read")));
+        guess
+            .notes
+            .push(Note::file(format!("line ends differ: LF {lf}, CRLF {crlf}, CR {cr} times; all are read")));
     }
     if layout.is_stray {
         guess.notes.push(Note::file(
@@ -86,7 +88,15 @@ impl Table {
         if start > 0 && hints.skip_lines.is_none() {
             layout.skip_lines = grid.rows.get(start).map_or(0, |row| row.line.saturating_sub(1));
         }
-        let mut table = Self { layout, rank, width: rank.width.min(WIDTH_MAX), start, is_header: false, facts: Vec::new(), grid };
+        let mut table = Self {
+            layout,
+            rank,
+            width: rank.width.min(WIDTH_MAX),
+            start,
+            is_header: false,
+            facts: Vec::new(),
+            grid,
+        };
         for piece in &plain.further {
             table.grid.append(piece, &table.layout, table.width);
         }
@@ -98,7 +108,8 @@ impl Table {
     fn count(&self, from: usize) -> Vec<Facts> {
         let mut facts: Vec<Facts> = (0..self.width).map(|_| Facts::default()).collect();
         for index in from..self.grid.rows.len() {
-            let is_of_table = self.grid.rows.get(index).is_some_and(|row| !row.is_malformed && row.count <= self.width);
+            let is_of_table =
+                self.grid.rows.get(index).is_some_and(|row| !row.is_malformed && row.count <= self.width);
             // A record of another width says nothing of its last fields.
             if is_of_table {
                 for (facts, (bytes, is_quoted)) in facts.iter_mut().zip(self.grid.row(index)) {
@@ -132,12 +143,15 @@ impl Table {
             self.facts = self.count(self.start);
         }
         let first = self.grid.rows.get(self.start).map_or(0, |row| row.count);
-        let is_last_empty = self.facts.last().is_some_and(|facts| facts.values == 0 && facts.empty_quoted == 0);
+        let is_last_empty =
+            self.facts.last().is_some_and(|facts| facts.values == 0 && facts.empty_quoted == 0);
         if self.is_header && first + 1 == self.width && is_last_empty {
             self.width -= 1;
             self.facts.truncate(self.width);
             guess.has_extra_fields = true;
-            guess.notes.push(Note::file("each record ends with a delimiter; the empty field behind it is ignored"));
+            guess
+                .notes
+                .push(Note::file("each record ends with a delimiter; the empty field behind it is ignored"));
         }
     }
 
@@ -176,7 +190,8 @@ impl Table {
             let Choice { mut column, notes, .. } = choice;
             guess.notes.extend(notes);
             let Some(facts) = self.facts.get(index) else { continue };
-            let is_quoted_null = column.kind != Type::Text && facts.empty_quoted + facts.nulls_quoted.len() as u64 > 0;
+            let is_quoted_null =
+                column.kind != Type::Text && facts.empty_quoted + facts.nulls_quoted.len() as u64 > 0;
             has_quoted_nulls |= is_quoted_null;
             let own: Vec<String> = facts.nulls.keys().chain(facts.nulls_quoted.keys()).cloned().collect();
             if own.iter().any(|text| !global.contains(text)) {
@@ -231,7 +246,8 @@ impl Table {
         let has_quoted = columns.any(|(choice, facts)| is_typed(choice) && facts.padded_quoted > 0);
         let mut columns = choices.iter().zip(&self.facts);
         let has_plain = columns.any(|(choice, facts)| {
-            facts.padded > 0 && (is_typed(choice) || (facts.values > 1 && facts.padded * 10 >= facts.values * 9))
+            facts.padded > 0
+                && (is_typed(choice) || (facts.values > 1 && facts.padded * 10 >= facts.values * 9))
         });
         let is_padded = |text: &String| text.trim().len() < text.len();
         let has_header = self.is_header && self.first_cells().iter().any(is_padded);
@@ -257,13 +273,19 @@ impl Table {
                 let bytes = trimmed(bytes);
                 let is_null = std::str::from_utf8(bytes).is_ok_and(super::cell::is_null_text);
                 let is_of_table = self.grid.rows.get(*row).is_some_and(|row| row.count <= self.width);
-                is_of_table && !bytes.is_empty() && !is_null && !reader.as_ref().is_some_and(|reader| reader.reads(bytes))
+                is_of_table
+                    && !bytes.is_empty()
+                    && !is_null
+                    && !reader.as_ref().is_some_and(|reader| reader.reads(bytes))
             });
             let refused = refused.count();
             if refused > 0 {
                 notes.push(Note::column(
                     &column.name,
-                    format!("looks like {}, but {refused} values are not read as that; it stays text", column.kind.sql()),
+                    format!(
+                        "looks like {}, but {refused} values are not read as that; it stays text",
+                        column.kind.sql()
+                    ),
                 ));
                 column.kind = Type::Text;
                 column.formats.clear();
@@ -306,6 +328,6 @@ fn told(choices: &[Choice]) -> Option<DayOrder> {
 }
 
 fn trimmed(bytes: &[u8]) -> &[u8] {
-    std::str::from_utf8(bytes).map_or(bytes, |text| text.trim_matches([' ', '\t', '\u{3000}', '\u{a0}']).as_bytes())
+    std::str::from_utf8(bytes)
+        .map_or(bytes, |text| text.trim_matches([' ', '\t', '\u{3000}', '\u{a0}']).as_bytes())
 }
-

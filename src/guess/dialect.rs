@@ -72,7 +72,8 @@ impl Search<'_> {
             Some(quote) => first_byte(quote),
             None => Some(b'"'),
         };
-        let escape = self.hints.escape.as_deref().and_then(first_byte).filter(|escape| Some(*escape) != quote);
+        let escape =
+            self.hints.escape.as_deref().and_then(first_byte).filter(|escape| Some(*escape) != quote);
         Layout {
             delimiter: delimiter.to_vec(),
             quote,
@@ -134,11 +135,8 @@ impl Search<'_> {
                 best = Some(Choice { layout, rank, rival: 0.0 });
             }
         }
-        let mut best = best.unwrap_or_else(|| Choice {
-            layout: layout.clone(),
-            rank: self.rank(layout),
-            rival: 0.0,
-        });
+        let mut best =
+            best.unwrap_or_else(|| Choice { layout: layout.clone(), rank: self.rank(layout), rival: 0.0 });
         if best.rank.malformed_count > 0 && best.layout.quote.is_some() {
             let layout = Layout { is_stray: true, ..best.layout.clone() };
             let rank = self.rank(&layout);
@@ -178,13 +176,16 @@ impl Search<'_> {
                 Some(escape) => first_byte(escape).into_iter().filter(|escape| *escape != quote).collect(),
                 None => [b'\\', b'"']
                     .into_iter()
-                    .filter(|escape| *escape != quote && memchr::memmem::find(&self.text, &[*escape, quote]).is_some())
+                    .filter(|escape| {
+                        *escape != quote && memchr::memmem::find(&self.text, &[*escape, quote]).is_some()
+                    })
                     .collect(),
             };
             if self.hints.escape.is_none() || escapes.is_empty() {
                 layouts.push(plain.clone());
             }
-            layouts.extend(escapes.into_iter().map(|escape| Layout { escape: Some(escape), ..plain.clone() }));
+            layouts
+                .extend(escapes.into_iter().map(|escape| Layout { escape: Some(escape), ..plain.clone() }));
         }
         layouts
     }
@@ -200,9 +201,12 @@ impl Search<'_> {
             return vec![said(delimiter)];
         }
         let is_there = |mark: &[u8]| memchr::memmem::find(&self.text, mark).is_some();
-        let mut found: Vec<Vec<u8>> = STRONG.iter().filter(|mark| is_there(mark)).map(|mark| mark.to_vec()).collect();
+        let mut found: Vec<Vec<u8>> =
+            STRONG.iter().filter(|mark| is_there(mark)).map(|mark| mark.to_vec()).collect();
         found.extend(self.runs());
-        found.extend(LETTERS.iter().map(|letter| letter.as_bytes().to_vec()).filter(|letter| is_there(letter)));
+        found.extend(
+            LETTERS.iter().map(|letter| letter.as_bytes().to_vec()).filter(|letter| is_there(letter)),
+        );
         found.extend(WEAK.iter().filter(|mark| is_there(mark)).map(|mark| mark.to_vec()));
         found.push(single.to_vec());
         found
@@ -211,7 +215,30 @@ impl Search<'_> {
     /// Runs of two to four marks that most lines have.
     fn runs(&self) -> Vec<Vec<u8>> {
         const LOOKED_LINES: usize = 40;
-        let is_mark = |byte: u8| matches!(byte, b'|' | b'~' | b'^' | b':' | b';' | b'#' | b'@' | b'$' | b'%' | b'&' | b'!' | b'*' | b'+' | b'=' | b',' | b'\t' | b'\x01' | b'\x02' | b'<' | b'>');
+        let is_mark = |byte: u8| {
+            matches!(
+                byte,
+                b'|' | b'~'
+                    | b'^'
+                    | b':'
+                    | b';'
+                    | b'#'
+                    | b'@'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'!'
+                    | b'*'
+                    | b'+'
+                    | b'='
+                    | b','
+                    | b'\t'
+                    | b'\x01'
+                    | b'\x02'
+                    | b'<'
+                    | b'>'
+            )
+        };
         let mut counts: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
         let mut line_count = 0;
         for line in lines(&self.text).filter(|line| !line.is_empty()).take(LOOKED_LINES) {
@@ -220,7 +247,8 @@ impl Search<'_> {
             for run in line.split(|byte| !is_mark(*byte)).filter(|run| (2..=8).contains(&run.len())) {
                 // Empty fields between delimiters of one byte make runs, too: the shortest run counts for the longer.
                 let unit = (2..=4).find(|length| {
-                    run.len() % length == 0 && run.chunks(*length).all(|chunk| Some(chunk) == run.get(..*length))
+                    run.len() % length == 0
+                        && run.chunks(*length).all(|chunk| Some(chunk) == run.get(..*length))
                 });
                 let unit = unit.and_then(|length| run.get(..length)).unwrap_or(run);
                 if unit.len() <= 4 && !seen.contains(&unit) && seen.len() < RUNS_MAX {

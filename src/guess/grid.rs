@@ -209,7 +209,10 @@ fn unquote(text: &[u8], quote: u8, escape: Option<u8>) -> Option<(Vec<u8>, usize
     loop {
         let byte = *text.get(at)?;
         let next = text.get(at + 1);
-        if escape == Some(byte) && byte != quote && next.is_some_and(|next| *next == quote || Some(*next) == escape) {
+        if escape == Some(byte)
+            && byte != quote
+            && next.is_some_and(|next| *next == quote || Some(*next) == escape)
+        {
             field.extend(next);
             at += 2;
         } else if byte != quote {

@@ -9,10 +9,63 @@ use super::grid::Grid;
 
 /// Words that headers are made of.
 const WORDS: [&str; 58] = [
-    "id", "name", "code", "date", "time", "type", "status", "value", "count", "amount", "price", "city", "state",
-    "country", "address", "email", "phone", "title", "text", "description", "comment", "user", "key", "no", "number",
-    "first", "last", "category", "url", "note", "notes", "created", "updated", "at", "total", "qty", "quantity", "sku", "zip",
-    "region", "column", "field", "label", "lang", "gender", "age", "名", "番号", "コード", "日", "氏名", "住所", "電話", "金額", "数量", "分類", "種別",
+    "id",
+    "name",
+    "code",
+    "date",
+    "time",
+    "type",
+    "status",
+    "value",
+    "count",
+    "amount",
+    "price",
+    "city",
+    "state",
+    "country",
+    "address",
+    "email",
+    "phone",
+    "title",
+    "text",
+    "description",
+    "comment",
+    "user",
+    "key",
+    "no",
+    "number",
+    "first",
+    "last",
+    "category",
+    "url",
+    "note",
+    "notes",
+    "created",
+    "updated",
+    "at",
+    "total",
+    "qty",
+    "quantity",
+    "sku",
+    "zip",
+    "region",
+    "column",
+    "field",
+    "label",
+    "lang",
+    "gender",
+    "age",
+    "名",
+    "番号",
+    "コード",
+    "日",
+    "氏名",
+    "住所",
+    "電話",
+    "金額",
+    "数量",
+    "分類",
+    "種別",
     "備考",
 ];
 /// A header's names are shorter than this.
@@ -68,7 +121,10 @@ fn differs(cells: &[(String, bool)], facts: &[Facts]) -> usize {
 }
 
 fn typed_count(cells: &[(String, bool)]) -> usize {
-    cells.iter().filter(|(text, quoted)| !matches!(look(text.as_bytes(), *quoted), Look::Text | Look::Empty)).count()
+    cells
+        .iter()
+        .filter(|(text, quoted)| !matches!(look(text.as_bytes(), *quoted), Look::Text | Look::Empty))
+        .count()
 }
 
 /// All, or nearly all, values are of one kind that words are not.
@@ -102,7 +158,9 @@ fn is_identifier(text: &str) -> bool {
     !text.is_empty()
         && text.chars().count() <= 64
         && text.starts_with(|letter: char| letter.is_alphabetic() || letter == '_')
-        && text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | ' ' | '(' | ')' | '/'))
+        && text.chars().all(|letter| {
+            letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | ' ' | '(' | ')' | '/')
+        })
         && text.split(' ').count() <= 4
 }
 

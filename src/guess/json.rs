@@ -57,15 +57,16 @@ pub(super) fn sniff(plain: &Plain, sample: &Sample<'_>) -> Option<Format> {
     let first = lines(text).find(|line| !line.trim_ascii().is_empty()).unwrap_or_default().trim_ascii();
     let is_object = first.starts_with(b"{") && members(first).is_some();
     let says = |word: &str| {
-        sample.content_type.is_some_and(|kind| kind.contains(word)) || sample.name.to_lowercase().contains(word)
+        sample.content_type.is_some_and(|kind| kind.contains(word))
+            || sample.name.to_lowercase().contains(word)
     };
     if is_object {
         let others = lines(text).filter(|line| !line.trim_ascii().is_empty()).nth(1).is_some();
         let is_document = !others && find_array(text).is_some_and(|(root, _)| !root.is_empty());
         return Some(if is_document { Format::Json } else { Format::Jsonl });
     }
-    let is_array = text.starts_with(b"[")
-        && text.get(1..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"{"));
+    let is_array =
+        text.starts_with(b"[") && text.get(1..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"{"));
     if is_array || (text.starts_with(b"{") && (find_array(text).is_some() || says(".json"))) {
         return Some(Format::Json);
     }
@@ -92,7 +93,9 @@ pub(super) fn guess(plain: &Plain, format: Format, hints: &Hints) -> Guess {
     guess.row_count = table.rows;
     guess.odd_count = table.odd;
     if table.odd > 0 {
-        guess.notes.push(Note::file(format!("{} records are no JSON objects; they will be refused", table.odd)));
+        guess
+            .notes
+            .push(Note::file(format!("{} records are no JSON objects; they will be refused", table.odd)));
     }
     if !plain.is_whole {
         guess.notes.push(Note::file("the file goes on behind the sample"));
@@ -187,7 +190,10 @@ impl Key {
             column.kind = Type::Text;
             column.formats.clear();
             column.sure = 0.5;
-            notes.push(Note::column(&self.name, "some texts are not of the kind that the others are; it stays text"));
+            notes.push(Note::column(
+                &self.name,
+                "some texts are not of the kind that the others are; it stays text",
+            ));
         } else {
             notes.extend(choice.notes);
         }

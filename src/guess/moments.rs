@@ -31,7 +31,17 @@ pub(super) struct Shape {
 /// Longer texts are none.
 const LENGTH_MAX: usize = 48;
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
@@ -67,7 +77,11 @@ pub(super) fn shape(text: &str) -> Option<Shape> {
         true
     };
     // The year of asctime stands at the end.
-    if has_date && !cursor.pattern.contains("%Y") && !cursor.pattern.contains("%y") && cursor.order == Order::Told {
+    if has_date
+        && !cursor.pattern.contains("%Y")
+        && !cursor.pattern.contains("%y")
+        && cursor.order == Order::Told
+    {
         cursor.blank();
         let year = cursor.digits(4)?;
         if year.len() != 4 {
@@ -354,7 +368,8 @@ impl<'a> Cursor<'a> {
             None => return None,
         }
         let is_half = self.meridiem(begin);
-        let is_hour = if is_half { (1..=12).contains(&hour) } else { hour < 24 || (hour == 24 && rest == (0, 0)) };
+        let is_hour =
+            if is_half { (1..=12).contains(&hour) } else { hour < 24 || (hour == 24 && rest == (0, 0)) };
         is_hour.then_some(())
     }
 
@@ -364,7 +379,8 @@ impl<'a> Cursor<'a> {
         }
         self.is_native = false;
         self.pattern.push_str(if digits.len() == 6 { "%H%M%S" } else { "%H%M" });
-        let part = |range: std::ops::Range<usize>| digits.get(range).map_or(Some(0), |two| two.parse::<u16>().ok());
+        let part =
+            |range: std::ops::Range<usize>| digits.get(range).map_or(Some(0), |two| two.parse::<u16>().ok());
         let is_time = part(0..2)? < 24 && part(2..4)? < 60 && part(4..6)? < 60;
         is_time.then_some(())
     }
@@ -375,7 +391,10 @@ impl<'a> Cursor<'a> {
         let minute = self.pair()?;
         self.pattern.push_str("%M");
         let mut second = 0;
-        let has_second = self.rest.strip_prefix(separator).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let has_second = self
+            .rest
+            .strip_prefix(separator)
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         if has_second && self.literal(separator) {
             second = self.pair()?;
             self.pattern.push_str("%S");
@@ -455,14 +474,17 @@ fn zone_length(text: &str) -> Option<usize> {
         let is_colon = digits.as_bytes().get(2) == Some(&b':');
         let count = digits.bytes().take_while(u8::is_ascii_digit).count();
         let length = match (count, is_colon) {
-            (2, true) => digits.get(3..5).filter(|pair| pair.bytes().all(|byte| byte.is_ascii_digit())).map(|_| 6),
+            (2, true) => {
+                digits.get(3..5).filter(|pair| pair.bytes().all(|byte| byte.is_ascii_digit())).map(|_| 6)
+            }
             (2, false) => Some(3),
             (4, _) => Some(5),
             _ => None,
         };
         return length;
     }
-    let letters = text.bytes().take_while(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'/' | b'_')).count();
+    let letters =
+        text.bytes().take_while(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'/' | b'_')).count();
     let word = text.get(..letters)?;
     let is_place = word.contains('/') && word.len() <= 32;
     let is_short = (1..=5).contains(&letters) && word.bytes().all(|byte| byte.is_ascii_uppercase());

@@ -91,7 +91,10 @@ fn comma(text: &str) -> Option<Number> {
     if !is_digits(whole) || !is_digits(fraction) || has_zero {
         return None;
     }
-    Some(Number::Comma { whole: u16::try_from(whole.len()).ok()?, scale: u16::try_from(fraction.len()).ok()? })
+    Some(Number::Comma {
+        whole: u16::try_from(whole.len()).ok()?,
+        scale: u16::try_from(fraction.len()).ok()?,
+    })
 }
 
 fn is_digits(text: &str) -> bool {
@@ -116,7 +119,8 @@ pub(super) fn from_full_width(text: &str) -> Option<String> {
 /// Whether a text is an amount with a currency's sign, or a share in percent.
 pub(super) fn has_unit(text: &str) -> bool {
     const SIGNS: [char; 8] = ['$', '€', '£', '¥', '￥', '₩', '円', '元'];
-    let bare = text.trim_matches(|letter: char| SIGNS.contains(&letter) || matches!(letter, '%' | '％' | ' '));
+    let bare =
+        text.trim_matches(|letter: char| SIGNS.contains(&letter) || matches!(letter, '%' | '％' | ' '));
     let unsigned = text.trim_start_matches(['-', '+']).trim_start_matches(SIGNS);
     bare.len() < text.len() && (number(bare).is_some() || number(unsigned).is_some())
 }

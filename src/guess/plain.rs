@@ -141,5 +141,8 @@ fn decode(raw: &[u8], charset: Charset, is_whole: bool) -> Bytes {
 fn inner(piece: &[u8]) -> Option<&[u8]> {
     let from = memchr::memchr(b'\n', piece)? + 1;
     let to = memchr::memrchr(b'\n', piece)? + 1;
-    piece.get(from..to).filter(|lines| !lines.is_empty()).map(|lines| lines.get(..TEXT_BYTES_MAX).unwrap_or(lines))
+    piece
+        .get(from..to)
+        .filter(|lines| !lines.is_empty())
+        .map(|lines| lines.get(..TEXT_BYTES_MAX).unwrap_or(lines))
 }

@@ -87,7 +87,8 @@ pub(super) fn ratio(part: usize, whole: usize) -> f64 {
 
 /// The first row of the table if its records have `width` fields, and how many of the rows from there on do.
 fn start_of(grid: &Grid, width: usize) -> (usize, f64) {
-    let has_width = |index: usize| grid.rows.get(index).is_some_and(|row| row.count == width && !row.is_malformed);
+    let has_width =
+        |index: usize| grid.rows.get(index).is_some_and(|row| row.count == width && !row.is_malformed);
     let first = (0..grid.rows.len()).find(|index| has_width(*index)).unwrap_or(0);
     let is_preamble = width > 1
         && first <= PREAMBLE_MAX

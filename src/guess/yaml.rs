@@ -60,7 +60,10 @@ impl Guess {
     pub fn yaml(&self, source: &str, table: Option<&str>) -> String {
         let mut out = String::new();
         let mut comment = |line: &str| out.push_str(&format!("# {}\n", one_line(line)));
-        comment(&format!("Guessed from {} rows; how sure it is, from 0 to 1: {:.2}", self.row_count, self.sure));
+        comment(&format!(
+            "Guessed from {} rows; how sure it is, from 0 to 1: {:.2}",
+            self.row_count, self.sure
+        ));
         for note in &self.notes {
             comment(&format!("- {}", note.message()));
         }

@@ -79,7 +79,9 @@ impl Environment {
             None | Some("path" | "virtual") => Ok(()),
             Some(other) => {
                 Err(Error::config(format!("HOLOLOAD_S3_STYLE must be `path` or `virtual`, not `{other}`"))
-                    .with_hint("`path`: https://host/bucket/key (MinIO); `virtual`: https://bucket.host/key (OSS)"))
+                    .with_hint(
+                        "`path`: https://host/bucket/key (MinIO); `virtual`: https://bucket.host/key (OSS)",
+                    ))
             }
         }
     }

@@ -104,11 +104,23 @@ routes:
     for secret in ["AKIAEXAMPLE", "EXAMPLEsecret", "LTAIexample"] {
         assert!(!both.contains(secret), "{secret} was copied: {both}");
     }
-    assert_contains(&imported.stderr, "to do: in.access_key_id, in.secret_access_key, in.session_token, keys of AWS are never copied");
-    assert_contains(&imported.stderr, "to do: out.password, passwords are never copied: set ACCESS_KEY_SECRET");
+    assert_contains(
+        &imported.stderr,
+        "to do: in.access_key_id, in.secret_access_key, in.session_token, keys of AWS are never copied",
+    );
+    assert_contains(
+        &imported.stderr,
+        "to do: out.password, passwords are never copied: set ACCESS_KEY_SECRET",
+    );
     assert_contains(&imported.stderr, "not carried over: in.endpoint, because");
-    assert_contains(&imported.stderr, "differs from Embulk: out.ssl, false: Embulk sent password and rows in the clear");
-    assert_contains(&imported.stderr, "differs from Embulk: out.mode: insert_direct, Embulk left a part of the rows");
+    assert_contains(
+        &imported.stderr,
+        "differs from Embulk: out.ssl, false: Embulk sent password and rows in the clear",
+    );
+    assert_contains(
+        &imported.stderr,
+        "differs from Embulk: out.mode: insert_direct, Embulk left a part of the rows",
+    );
     assert_contains(&imported.yaml, "# not carried over: in.endpoint, because");
 }
 
@@ -122,7 +134,10 @@ fn the_guessed_file_reads_as_it_did() {
     write: {mode: insert}
 ";
     assert_contains(&code(&imported.yaml), parse);
-    assert_contains(&imported.stderr, "differs from Embulk: in.parser.stop_on_invalid_record, false: Embulk dropped bad rows");
+    assert_contains(
+        &imported.stderr,
+        "differs from Embulk: in.parser.stop_on_invalid_record, false: Embulk dropped bad rows",
+    );
     assert_contains(&imported.stderr, "in.parser.newline, because line ends inside quotes stay");
     assert!(!imported.stderr.contains("in.parser.escape"), "{}", imported.stderr);
 }
@@ -241,7 +256,9 @@ fn every_option_of_the_input_is_named() {
                    account_id role_name external_id duration_in_seconds session_name arn_partition maximum_retries \
                    initial_retry_interval_millis maximum_retry_interval_millis";
     let said: String = options.split_whitespace().map(|name| format!("  {name}: x\n")).collect();
-    let text = format!("in:\n  type: s3\n  bucket: b\n  path_prefix: a/x\n  path_match_pattern: '.*\\.csv$'\n{said}  parser: {{type: csv, columns: []}}\n");
+    let text = format!(
+        "in:\n  type: s3\n  bucket: b\n  path_prefix: a/x\n  path_match_pattern: '.*\\.csv$'\n{said}  parser: {{type: csv, columns: []}}\n"
+    );
     let imported = import(&text);
     assert_contains(&imported.yaml, "object: \"s3://b/{a/x*.csv,a/x*/**/*.csv}\"");
     for name in options.split_whitespace() {
@@ -263,14 +280,17 @@ fn modes_are_what_they_meant() {
         ("merge", "{mode: upsert}"),
         ("merge_direct", "{mode: upsert}"),
     ] {
-        let imported = import(&format!("out: {{type: postgresql, host: h, user: u, database: d, table: t, mode: {mode}}}"));
+        let imported = import(&format!(
+            "out: {{type: postgresql, host: h, user: u, database: d, table: t, mode: {mode}}}"
+        ));
         assert_contains(&imported.yaml, &format!("    write: {write}\n"));
     }
 }
 
 #[test]
 fn templates_are_filled_or_refused() {
-    let variables = SEED.replace("hologresEXAMPLEsecret", "{{ env.PW }}").replace("demo\n", "\"{{ env.X }}\"\n");
+    let variables =
+        SEED.replace("hologresEXAMPLEsecret", "{{ env.PW }}").replace("demo\n", "\"{{ env.X }}\"\n");
     assert_contains(&import(&variables).yaml, "database: \"${X}\"");
     for template in ["in: {{ file }}", "{% include 'x' %}\nin: {}", "in: {{ env.x | upcase }}"] {
         Run::new(&["import-embulk", "-"]).stdin(template).run().refused(
@@ -292,7 +312,8 @@ fn notes_are_for_machines_as_well_and_files_are_not_overwritten() {
     let file = file.display().to_string();
     let answer = Run::new(&["import-embulk", "--json", &file]).run().exits(0).json();
     assert_contains(answer["yaml"].as_str().expect("text"), "target:");
-    let kinds: Vec<&Value> = answer["notes"].as_array().expect("notes").iter().map(|note| &note["kind"]).collect();
+    let kinds: Vec<&Value> =
+        answer["notes"].as_array().expect("notes").iter().map(|note| &note["kind"]).collect();
     assert!(kinds.contains(&&Value::from("to do")) && kinds.contains(&&Value::from("not carried over")));
     let to = folder.path().join("holoload.yaml").display().to_string();
     let outcome = Run::new(&["import-embulk", &file, "-o", &to, "--quiet"]).run().exits(0);
@@ -328,7 +349,8 @@ fn files_of_the_corpus_are_taken() {
     assert!(files.len() > 40, "{} files", files.len());
     for file in files {
         let text = std::fs::read_to_string(&file).expect("UTF-8");
-        let import = holoload::embulk::import(&text).unwrap_or_else(|error| panic!("{}: {error:?}", file.display()));
+        let import =
+            holoload::embulk::import(&text).unwrap_or_else(|error| panic!("{}: {error:?}", file.display()));
         assert_is_read(&import.yaml);
     }
 }
