@@ -6,6 +6,8 @@ mod support;
 mod doctor;
 #[path = "cli/embulk.rs"]
 mod embulk;
+#[path = "cli/guess.rs"]
+mod guess;
 #[path = "load/harness.rs"]
 mod harness;
 #[path = "bootstrap/http.rs"]

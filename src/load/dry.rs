@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::intake::{Facts, Intake};
 use super::stream::fill;
@@ -336,23 +337,46 @@ pub async fn preview_of(
     warnings.extend(intake.warnings());
     let layout = intake.layout().cloned();
     let fields = layout.as_ref().map(|layout| mapping(plan, layout)).unwrap_or_default();
+    let fields: Vec<Mapping> = fields.into_iter().filter(|field| field.field.is_some()).collect();
     let mut rows = Vec::new();
     for at in 0..batch.len() {
         let Some((row, raw)) = batch.row(at) else { continue };
-        rows.push(PreviewRow { line: row.position.line, cells: cells(plan, raw), column: None, reason: None });
+        rows.push(PreviewRow { line: row.position.line, cells: cells(plan, &fields, raw), column: None, reason: None });
     }
     for (sample, raw) in intake.rejects.with_lines() {
         let (column, reason) = (sample.column.clone(), Some(sample.reason.clone()));
-        rows.push(PreviewRow { line: sample.line, cells: cells(plan, raw), column, reason });
+        rows.push(PreviewRow { line: sample.line, cells: cells(plan, &fields, raw), column, reason });
     }
     rows.sort_by_key(|row| row.line);
     rows.truncate(row_max);
-    let fields = fields.into_iter().filter(|field| field.field.is_some()).collect();
     Ok(Preview { table: plan.table.name.to_string(), fields, rows, warnings })
 }
 
 /// A record's fields once more, as they are written.
-fn cells(plan: &Plan, raw: &[u8]) -> Vec<Option<String>> {
+fn cells(plan: &Plan, fields: &[Mapping], raw: &[u8]) -> Vec<Option<String>> {
+    members(fields, raw).unwrap_or_else(|| delimited(plan, raw))
+}
+
+/// Of a JSON object: what its members hold; none where it is no object, or has none of these members.
+fn members(fields: &[Mapping], raw: &[u8]) -> Option<Vec<Option<String>>> {
+    let object: Value = serde_json::from_slice(raw).ok()?;
+    let named = |name: &str| {
+        let pointer = if name.starts_with('/') { name.to_owned() } else { format!("/{}", name.replace('.', "/")) };
+        object.get(name).or_else(|| object.pointer(&pointer))
+    };
+    let found: Vec<Option<&Value>> =
+        fields.iter().map(|field| named(field.field.as_deref().unwrap_or_default())).collect();
+    found.iter().any(Option::is_some).then(|| {
+        let text = |value: &Value| match value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        found.into_iter().map(|value| value.and_then(text)).collect()
+    })
+}
+
+fn delimited(plan: &Plan, raw: &[u8]) -> Vec<Option<String>> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let dialect = csv::Dialect { skip_lines: 0, ..plan.route.dialect };
     let mut decoder = CsvDecoder::new(dialect, raw.len() + 1);
