@@ -131,7 +131,11 @@ pub(super) async fn run(arguments: &Arguments, said: &GuessArguments) -> Result<
         if let Some(table) = &said.table {
             TableName::parse(table)?;
         }
-        guess.yaml(&glob(&said.sources, &object.address()), Some(&table))
+        let yaml = guess.yaml(&object.address(), Some(&table));
+        match glob(&said.sources) {
+            Some(glob) => with_object(&yaml, &glob),
+            None => yaml,
+        }
     };
     said.output.write(whole.trim_end())?;
     if !said.json {
@@ -150,16 +154,29 @@ pub(super) fn tell(guess: &Guess) {
     }
 }
 
-/// What a route has to match so that the sources are loaded by it.
-fn glob(words: &[String], address: &str) -> String {
-    match words {
-        [word] if word.starts_with("s3://") && word.ends_with('/') => format!("{word}**"),
-        [word] if word.starts_with("s3://") || word.starts_with('/') => word.clone(),
-        [word] if word.contains(['*', '?', '[', '{']) && !std::path::Path::new(word).exists() => {
-            format!("**/{}", word.trim_start_matches("./"))
-        }
-        _ => address.to_owned(),
+/// What a route has to match so that all the sources are loaded by it, where that is more than one object.
+fn glob(words: &[String]) -> Option<String> {
+    let [word] = words else { return None };
+    let is_glob = word.contains(['*', '?', '[', '{']);
+    if word.starts_with("s3://") {
+        return if word.ends_with('/') { Some(format!("{word}**")) } else { is_glob.then(|| word.clone()) };
     }
+    if word.ends_with('/') || is_glob && !std::path::Path::new(word).exists() {
+        let tail = if word.ends_with('/') { "**" } else { "" };
+        let head = if word.starts_with('/') { "" } else { "**/" };
+        return Some(format!("{head}{}{tail}", word.trim_start_matches("./")));
+    }
+    None
+}
+
+/// The same configuration for the objects of a glob.
+fn with_object(yaml: &str, glob: &str) -> String {
+    const OBJECT: &str = "  - object: ";
+    let line = |line: &str| match line.strip_prefix(OBJECT) {
+        Some(_) => format!("{OBJECT}{}", Value::from(glob)),
+        None => line.to_owned(),
+    };
+    yaml.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn dialect(arguments: &Arguments, said: Option<DialectWord>) -> DdlDialect {

@@ -128,15 +128,6 @@ fn a_preview_shows_rows_typed_by_a_guess() {
     let path_of = |lab: &Lab| lab.file("orders.csv", ORDERS);
     let lab = Lab::new("preview_guess", "");
     let run = Run::new(&["preview", &path_of(&lab), "-n", "2"]).run().exits(0);
-    assert_eq!(
-        run.stdout,
-        "LINE  order_id  user_id  book_name            order_cnt     order_amt  ordered_at\n\
-         \x20     text       bigint  text                    bigint  numeric(18,2)  timestamp\n"
-            .lines()
-            .take(0)
-            .collect::<String>()
-            + &run.stdout
-    );
     let lines: Vec<&str> = run.stdout.lines().collect();
     assert_contains(lines[0], "LINE  order_id…user_id  book_name…ordered_at");
     assert_contains(lines[1], "text…bigint  text…timestamp");
@@ -267,8 +258,10 @@ fn s3_is_reached_through_a_proxy_where_one_is_named() {
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            // It says whose it is, and passes nothing on.
+            // It reads the request and passes nothing on.
             let mut client = client;
+            let mut head = [0; 4096];
+            let _ = std::io::Read::read(&mut client, &mut head);
             let _ = client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         }
     });
