@@ -7,10 +7,18 @@
 mod charset;
 #[path = "conformance/dialect.rs"]
 mod dialect;
+#[path = "conformance/differences.rs"]
+mod differences;
+#[path = "conformance/duckdb.rs"]
+mod duckdb;
 #[path = "conformance/guess.rs"]
 mod guess;
 #[path = "conformance/manifest.rs"]
 mod manifest;
+#[path = "conformance/parse.rs"]
+mod parse;
+#[path = "conformance/time.rs"]
+mod time;
 #[path = "conformance/times.rs"]
 mod times;
 #[path = "conformance/types.rs"]

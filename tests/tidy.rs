@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("decode", &["error"]),
     ("table", &["error"]),
     ("row", &["error", "table", "decode"]),
+    ("guess", &["error", "settings", "table", "decode", "row", "inflate", "charset"]),
     ("settings", &["error"]),
     ("embulk", &["error", "settings", "row"]),
     ("plan", &["error", "settings", "table", "decode", "object", "charset", "inflate"]),
@@ -106,7 +107,7 @@ const FENCES: &[(&str, &[&str])] = &[
 
 /// Rooms without clock, runtime and network: what they answer depends on what they are given alone.
 const PURE: &[&str] = &[
-    "error", "charset", "inflate", "event", "decode", "table", "row", "settings", "plan", "report",
+    "error", "charset", "inflate", "event", "decode", "table", "row", "guess", "settings", "plan", "report",
     "metrics", "embulk",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "Instant::now", "SystemTime::now", "Timestamp::now", "std::net"];

@@ -40,6 +40,7 @@ mod text;
 
 pub use assign::Fate;
 pub use describe::{How, Mapped};
+pub use dialect::dialect;
 pub use members::Members;
 pub use layout::{Fill, First, Layout, Slot};
 pub use mapping::Mapping;
@@ -322,7 +323,7 @@ impl Route {
         let format = text::format(parse)?;
         let packing = Packing::new(&parse.charset, &parse.compression)?;
         let path = said.write.path.as_deref().map_or(Ok(None), write_path)?;
-        let dialect = dialect::dialect(parse)?;
+        let dialect = dialect(parse)?;
         let bad_rows = said.bad_rows.as_ref();
         let default_max = if has_rejects { BAD_ROWS_MAX } else { 0 };
         let percent = bad_rows.and_then(|rule| rule.max_percent).unwrap_or(BAD_ROWS_MAX_PERCENT);
