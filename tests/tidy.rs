@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("guess", &["error", "settings", "table", "decode", "row", "inflate", "charset"]),
     ("settings", &["error"]),
     ("embulk", &["error", "settings", "row"]),
-    ("plan", &["error", "settings", "table", "decode", "object", "charset", "inflate"]),
+    ("plan", &["error", "settings", "table", "row", "decode", "object", "charset", "inflate"]),
     ("database", &["error", "table", "settings"]),
     ("sink", &["error", "table", "row", "plan", "database", "decode", "settings"]),
     ("report", &["error", "object"]),
