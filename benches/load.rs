@@ -92,13 +92,9 @@ fn decode_and_type() {
         not_null: true,
         field,
         is_key: field == 0,
+        conversion: None,
     });
-    let rules = Rules {
-        null_string: Vec::new(),
-        zone: jiff::tz::TimeZone::UTC,
-        moments: holoload::row::Moments::Microseconds,
-    };
-    let encoder = Encoder::new(rules, slots.collect(), kinds.len());
+    let encoder = Encoder::new(Rules::default(), slots.collect(), kinds.len());
     for (name, is_typed) in [("decode alone", false), ("decode and type", true)] {
         let best = (0..7).map(|_| pass(&data, is_typed.then_some(&encoder))).min().expect("runs");
         println!("  {name:<18} {:>7.0} MB/s", data.len() as f64 / 1e6 / best.as_secs_f64());

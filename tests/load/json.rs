@@ -300,5 +300,16 @@ fn empty_objects_and_null_texts() {
     let nulls = "parse: {null_string: ['NULL', '0']}";
     told(&lab, &lab.put("n.jsonl", text), nulls).run().loaded();
     assert_eq!(lab.rows("SELECT id, name FROM t ORDER BY id"), ["1|NULL", "2|NULL", "3|0", "4|", "5|NULL"]);
-    assert_eq!(lab.rows("SELECT id FROM t WHERE name IS NULL ORDER BY id"), ["2", "5"]);
+    let null_ids = || lab.rows("SELECT id FROM t WHERE name IS NULL ORDER BY id");
+    assert_eq!(null_ids(), ["2", "5"]);
+    // Texts are NULL where that is said of quoted ones, or of the column; what is not there always is.
+    for (route, expected) in [
+        ("parse: {null_string: ['NULL'], null_quoted: true}", &["1", "2", "5"][..]),
+        ("columns: {name: {null: ['NULL', '']}}", &["1", "2", "4", "5"]),
+        ("columns: {name: {null: ['x'], default: y}}", &[]),
+    ] {
+        told(&lab, &lab.address("n.jsonl"), route).argument("--force").run().loaded();
+        assert_eq!(null_ids(), expected, "{route}");
+    }
+    assert_eq!(lab.rows("SELECT id FROM t WHERE name = 'y' ORDER BY id"), ["2", "5"]);
 }
