@@ -61,8 +61,9 @@ impl Place {
     pub fn holds(&self, object: &ObjectRef) -> bool {
         match self {
             Self::S3 { bucket, prefix } => {
-                let has_suffix =
-                    [DATA_SUFFIX, JSON_REJECTS, ERRORS_SUFFIX].iter().any(|suffix| object.key.ends_with(suffix));
+                let has_suffix = [DATA_SUFFIX, JSON_REJECTS, ERRORS_SUFFIX]
+                    .iter()
+                    .any(|suffix| object.key.ends_with(suffix));
                 object.bucket == *bucket && object.key.starts_with(prefix.as_str()) && has_suffix
             }
             Self::Directory(_) => false,
@@ -164,14 +165,17 @@ impl Rejects {
             part: 0,
             written: Vec::new(),
             charset: None,
-            record_end: RecordEnd::Any,
             format: Format::Csv,
+            record_end: RecordEnd::Any,
         }
     }
 
     /// How bad rows are written: of JSON one on each line, whatever stood around them.
     pub fn set_format(&mut self, format: Format) {
         self.format = format;
+        if format.is_json() {
+            self.record_end = RecordEnd::Lf;
+        }
     }
 
     /// What the reject object's name ends in, and its content type.

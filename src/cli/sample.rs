@@ -108,7 +108,8 @@ fn differences(one: &Guess, other: &Guess) -> Vec<String> {
     compare("quote", &one.quote, &other.quote);
     let word = |guess: &Guess| if guess.header { "a header" } else { "no header" }.to_owned();
     compare("", &word(one), &word(other));
-    let names = |guess: &Guess| guess.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>().join(", ");
+    let names =
+        |guess: &Guess| guess.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>().join(", ");
     let (mine, theirs) = (names(one), names(other));
     if mine != theirs {
         compare("columns", &mine, &theirs);

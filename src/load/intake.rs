@@ -125,8 +125,11 @@ impl<'a> Intake<'a> {
     }
 
     fn take_members(&mut self, members: JsonMembers) -> Result<()> {
-        // There NULL has a word of its own, and every text is one.
-        self.rules.null_strings = vec![Vec::new()];
+        // There NULL has a word of its own, and a text is one unless it was said otherwise of texts in quotes.
+        self.rules.has_absent = true;
+        if !self.rules.null_quoted {
+            self.rules.null_strings = vec![Vec::new()];
+        }
         let encoder = encoder(self.plan, &members.layout, &self.rules, &self.facts)?;
         self.names = Some(members.names);
         self.encoder = Some((encoder, members.layout));
@@ -288,7 +291,9 @@ impl<'a> Intake<'a> {
         let left_out = self.layout().map(|layout| layout.warnings.clone()).unwrap_or_default();
         let passed_over = self.reader.passed_over().map(|name| {
             let name = shown(name.as_bytes());
-            format!("records have members that the first ones do not have, such as `{name}`: they were left out")
+            format!(
+                "records have members that the first ones do not have, such as `{name}`: they were left out"
+            )
         });
         cut.into_iter().chain(guessed).chain(left_out).chain(passed_over).collect()
     }
