@@ -64,6 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "doctor",
             "embulk",
             "event",
+            "guess",
             "handler",
             "ledger",
             "load",
