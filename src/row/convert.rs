@@ -350,9 +350,12 @@ fn trim_all(text: &[u8]) -> &[u8] {
     let mut kept = text;
     loop {
         kept = match kept {
-            [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] => rest,
-            [0xC2, 0xA0, rest @ ..] | [rest @ .., 0xC2, 0xA0] => rest,
-            [0xE3, 0x80, 0x80, rest @ ..] | [rest @ .., 0xE3, 0x80, 0x80] => rest,
+            [b' ' | b'\t', rest @ ..]
+            | [rest @ .., b' ' | b'\t']
+            | [0xC2, 0xA0, rest @ ..]
+            | [rest @ .., 0xC2, 0xA0]
+            | [0xE3, 0x80, 0x80, rest @ ..]
+            | [rest @ .., 0xE3, 0x80, 0x80] => rest,
             _ => return kept,
         };
     }

@@ -48,6 +48,7 @@ pub use rule::{Conversion, Epoch, Trim};
 use zone::Zones;
 
 /// Rules that hold for the whole object.
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself")]
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// An unquoted field equal to one of these is NULL. The empty one unless said otherwise.
@@ -168,10 +169,14 @@ impl Encoder {
     pub fn new(rules: Rules, slots: Vec<Slot>, field_count: usize) -> Self {
         let key_slot_count = slots.iter().take_while(|slot| slot.is_key).count();
         debug_assert!(slots[key_slot_count..].iter().all(|slot| !slot.is_key), "key columns come first");
-        let is_simple = rules.null_strings.len() == 1 && !rules.null_quoted && rules.trim == Trim::None;
+        let is_one_null = rules.null_strings.len() == 1
+            && (!rules.has_absent || rules.null_strings.first().is_some_and(Vec::is_empty));
+        let is_simple = is_one_null && !rules.null_quoted && rules.trim == Trim::None;
         let mut slots = slots;
         if !is_simple {
-            slots.iter_mut().for_each(|slot| slot.conversion = slot.conversion.or(Some(PLAIN)));
+            for slot in &mut slots {
+                slot.conversion = slot.conversion.or(Some(PLAIN));
+            }
         }
         Self {
             null_string: rules.null_strings.first().cloned().unwrap_or_default(),

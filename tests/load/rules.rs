@@ -102,7 +102,6 @@ fn null_blanks_and_defaults_are_what_was_said() {
     assert_eq!(
         lab.rows("SELECT id, a, '[' || b || ']', c FROM t ORDER BY 1"),
         ["1|x|[y]|5", "2|NULL|NULL|0", "3|NULL|[NULL]|0", "4||[]|7"]
-            .map(|row| row.replacen("3|NULL", "3|NULL", 1))
     );
     assert_eq!(lab.rows("SELECT a IS NULL FROM t WHERE id = 3"), ["f"], "a quoted one is text");
     assert_eq!(reasons(&report), ["c: not an integer"]);

@@ -90,12 +90,10 @@ fn settle_widths(items: &mut [Item]) -> Option<&'static str> {
                 }
                 *digits_min = *digits_max;
             }
-            Item::Fraction { digits_max } if is_before_digit => {
-                if *digits_max == usize::MAX {
-                    return Some("has digits of the second right before others");
-                }
+            Item::Fraction { digits_max } if !is_before_digit => *digits_max = usize::MAX,
+            Item::Fraction { digits_max: usize::MAX } => {
+                return Some("has digits of the second right before others");
             }
-            Item::Fraction { digits_max } => *digits_max = usize::MAX,
             Item::Seconds | Item::Milliseconds if is_before_digit => {
                 return Some("has seconds from 1970 right before other digits");
             }
@@ -131,6 +129,9 @@ fn is_mail(items: &[Item]) -> bool {
         && is_time
         && matches!(rest, [Item::Blank, Item::Zone { .. }])
 }
+
+/// The part that a directive gives.
+type PartOf = fn(&mut Parts) -> &mut bool;
 
 struct Compiler<'a> {
     pattern: &'a str,
@@ -207,7 +208,7 @@ impl Compiler<'_> {
             'n' | 't' => self.blank(),
             '%' => self.literal("%"),
             _ => {
-                let (item, seen) = self.item(letter, width).ok_or_else(|| self.unknown(after))?;
+                let (item, seen) = Self::item(letter, width).ok_or_else(|| self.unknown(after))?;
                 if std::mem::replace(seen(&mut self.parts), true) {
                     let what =
                         format!("the time format `{}` says one thing twice, at `%{letter}`", self.pattern);
@@ -220,7 +221,7 @@ impl Compiler<'_> {
     }
 
     /// The item of a letter, and the part that it gives.
-    fn item(&self, letter: char, width: Option<usize>) -> Option<(Item, fn(&mut Parts) -> &mut bool)> {
+    fn item(letter: char, width: Option<usize>) -> Option<(Item, PartOf)> {
         let number = |part, digits_min, digits_max, is_padded| Item::Number {
             part,
             digits_min,
@@ -229,7 +230,7 @@ impl Compiler<'_> {
         };
         let year_digits_max = width.unwrap_or(YEAR_DIGITS_MAX).clamp(YEAR_DIGITS, YEAR_DIGITS_MAX);
         let fraction = Item::Fraction { digits_max: width.unwrap_or(usize::MAX) };
-        let found: (Item, fn(&mut Parts) -> &mut bool) = match letter {
+        let found: (Item, PartOf) = match letter {
             'Y' => (number(Part::Year, YEAR_DIGITS, year_digits_max, false), |parts| &mut parts.year),
             'y' => (number(Part::ShortYear, 2, 2, false), |parts| &mut parts.year),
             'm' => (number(Part::Month, 1, 2, false), |parts| &mut parts.month),
