@@ -315,7 +315,8 @@ impl Parser {
         };
         if let Some((forms, form)) = &self.forms {
             let is_late = |other: &&Other| {
-                std::str::from_utf8(name_of(&self.names, bytes, other)).is_ok_and(|name| forms.contains(&form(name)))
+                std::str::from_utf8(name_of(&self.names, bytes, other))
+                    .is_ok_and(|name| forms.contains(&form(name)))
             };
             if let Some(late) = self.others.iter().find(is_late) {
                 return refuse(Malformation::LateName(late.written), late);
@@ -388,7 +389,10 @@ fn slice(bytes: &[u8], span: Span) -> &[u8] {
     bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a record and what is decoded of it are shorter than 4 GiB")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a record and what is decoded of it are shorter than 4 GiB"
+)]
 fn spanned(start: usize, end: usize, is_quoted: bool) -> Span {
     Span { start: start as u32, end: end as u32, is_quoted }
 }
