@@ -20,6 +20,7 @@ use crate::plan::{Destination, Plan, Route};
 use crate::report::{Report, Status};
 use crate::table::TableName;
 
+mod dry;
 mod fence;
 mod fit;
 mod handover;
@@ -36,6 +37,7 @@ mod transfer;
 mod unpack;
 mod verify;
 
+pub use dry::{Checked, Duplicates, Mapping, Preview, PreviewRow, check, preview, preview_of};
 use fence::Fence;
 use history::HistoryLine;
 use intake::Facts;

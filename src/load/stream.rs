@@ -238,7 +238,7 @@ impl<'a> Stream<'a> {
         }
         let further = filled?;
         if let Some(progress) = course.invocation.progress {
-            progress(body.offset(), intake.row_count);
+            progress(body.offset(), body.version.size, intake.row_count);
         }
         Ok(Some(Exchanged { further, refused_count: written.refused.len() as u64 }))
     }
@@ -391,7 +391,7 @@ impl<'a> Stream<'a> {
                 report.duplicate_count += sink.settle(&mut batch);
             }
             if let Some(progress) = invocation.progress {
-                progress(self.body.offset(), self.intake.row_count);
+                progress(self.body.offset(), self.body.version.size, self.intake.row_count);
             }
             batch.clear();
         }
