@@ -1,7 +1,6 @@
 //! Every value of the sample is read by the type that was guessed for its column: a guess that does not load its own
 //! sample is none.
 
-
 use super::{ColumnGuess, Type};
 use crate::decode::{Position, Record, Span};
 use crate::row::{Encoder, Rules, Slot, TimeFormat};
