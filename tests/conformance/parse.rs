@@ -40,6 +40,8 @@ pub(crate) struct Asked {
     pub(crate) kinds: Vec<(String, Kind)>,
     /// Rules of columns, as in `columns:`.
     pub(crate) rules: Map<String, Value>,
+    /// Columns as they were guessed for a file without header.
+    pub(crate) guessed: Vec<(String, Kind)>,
 }
 
 /// What a file came to.
@@ -114,7 +116,7 @@ fn add_guess(path: &Path, raw: &[u8], asked: &mut Asked) -> Result<()> {
     }
     let names = guessed.columns.iter().map(|column| (column.name.clone(), Kind::Text)).collect();
     if parse.header == HeaderRule::Absent {
-        asked.columns = Some(names);
+        asked.guessed = names;
     }
     Ok(())
 }
@@ -176,6 +178,9 @@ fn load_by(raw: &[u8], route: &Route, asked: &Asked) -> Result<Loaded> {
 /// Names and kinds of the columns, by position.
 fn columns(asked: &Asked, first: &[String], is_header: bool) -> Vec<(String, Kind)> {
     let columns = asked.columns.clone().unwrap_or_else(|| {
+        if !is_header && asked.guessed.len() == first.len() {
+            return asked.guessed.clone();
+        }
         let name = |at: usize| if is_header { first[at].clone() } else { format!("column{at}") };
         (0..first.len()).map(|at| (name(at), Kind::Text)).collect()
     });
