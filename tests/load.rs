@@ -4,6 +4,8 @@ mod support;
 
 #[path = "load/canary.rs"]
 mod canary;
+#[path = "load/captures.rs"]
+mod captures;
 #[path = "load/columns.rs"]
 mod columns;
 #[path = "load/content.rs"]
@@ -12,8 +14,12 @@ mod content;
 mod harness;
 #[path = "load/hazards.rs"]
 mod hazards;
+#[path = "load/json.rs"]
+mod json;
 #[path = "load/login.rs"]
 mod login;
+#[path = "load/mapping.rs"]
+mod mapping;
 #[path = "load/metadata.rs"]
 mod metadata;
 #[path = "load/modes.rs"]
@@ -26,6 +32,8 @@ mod op;
 mod packed;
 #[path = "load/rejects.rs"]
 mod rejects;
+#[path = "load/rules.rs"]
+mod rules;
 #[path = "load/settings.rs"]
 mod settings;
 #[path = "load/shapes.rs"]

@@ -317,7 +317,7 @@ impl TooLong {
 }
 
 /// Makes room for `extra` bytes, doubling as `Vec` does but not beyond `bytes_max`.
-fn reserve(buffer: &mut Vec<u8>, extra: usize, bytes_max: usize) {
+pub(super) fn reserve(buffer: &mut Vec<u8>, extra: usize, bytes_max: usize) {
     let needed = buffer.len() + extra;
     if needed > buffer.capacity() {
         let wanted = (2 * buffer.capacity()).min(bytes_max).max(needed);

@@ -5,6 +5,10 @@
 //! [`Step::Malformed`], with its bytes.
 
 pub mod csv;
+mod format;
+pub mod json;
+
+pub use format::{Format, HEAD_BYTES, JSON_REJECTS};
 
 /// Where a record begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -76,17 +80,62 @@ pub enum Malformation {
     TextAfterQuote,
     /// The record has more fields than any table could take.
     TooManyFields,
+    /// The grammar of JSON does not have it.
+    NotJson,
+    /// A string holds a control character that is not escaped.
+    ControlCharacter,
+    /// Half of a surrogate pair is escaped without the other.
+    LoneSurrogate,
+    /// Objects and arrays are nested deeper than any column could take.
+    JsonDepth,
+    /// It is JSON, but not an object.
+    NotAnObject,
+    /// One name stands twice in an object.
+    DuplicateName,
+    /// A path leads into a value that is neither an object nor an array.
+    NoWayThrough,
+    /// A name (at this place in the record's bytes, escapes included) that no column is known for.
+    UnknownName(Span),
+    /// The same for the name of a column that the first records did not have.
+    LateName(Span),
+    /// Bytes that are not UTF-8.
+    NotUtf8,
     /// A quoted field is longer than the dialect allows.
     FieldTooLong,
 }
 
 impl Malformation {
+    /// Whether the end of what is malformed is known for sure all the same.
+    pub fn is_bounded(self) -> bool {
+        !matches!(self, Self::NotJson | Self::ControlCharacter | Self::JsonDepth | Self::UnterminatedQuote)
+    }
+
+    /// Whether only JSON can be malformed so.
+    pub fn is_of_json(self) -> bool {
+        !matches!(
+            self,
+            Self::UnterminatedQuote | Self::TextAfterQuote | Self::TooManyFields | Self::FieldTooLong
+        )
+    }
+
     /// The reason as it stands in the errors file.
     pub fn reason(self) -> &'static str {
         match self {
             Self::UnterminatedQuote => "a quoted field is never closed",
             Self::TextAfterQuote => "text after a closing quote",
             Self::TooManyFields => "too many fields",
+            Self::NotJson => "not well-formed JSON",
+            Self::ControlCharacter => "a control character in a JSON string",
+            Self::LoneSurrogate => "half of a surrogate pair in a JSON string",
+            Self::JsonDepth => "JSON nested deeper than 128 levels",
+            Self::NotAnObject => "not a JSON object",
+            Self::DuplicateName => "a name that stands twice in a JSON object",
+            Self::NoWayThrough => "a path leads into a value that is neither an object nor an array",
+            Self::UnknownName(_) => "a name that the table has no column for",
+            Self::LateName(_) => {
+                "a column that the first records do not have: name it under `columns:` to have it loaded"
+            }
+            Self::NotUtf8 => "not UTF-8",
             Self::FieldTooLong => "a quoted field is longer than `field_bytes_max`",
         }
     }
@@ -112,4 +161,50 @@ pub enum Step<'a> {
     NeedInput,
     /// Nothing more will come.
     End,
+}
+
+/// A decoder of whatever text an object holds.
+#[derive(Debug)]
+pub enum Decoder {
+    /// Delimited text.
+    Csv(Box<csv::CsvDecoder>),
+    /// JSON.
+    Json(Box<json::JsonDecoder>),
+}
+
+impl Decoder {
+    /// Gives the next chunk, after [`Step::NeedInput`].
+    pub fn push(&mut self, chunk: bytes::Bytes) {
+        match self {
+            Self::Csv(decoder) => decoder.push(chunk),
+            Self::Json(decoder) => decoder.push(chunk),
+        }
+    }
+
+    /// Says that no chunk will follow.
+    pub fn finish(&mut self) {
+        match self {
+            Self::Csv(decoder) => decoder.finish(),
+            Self::Json(decoder) => decoder.finish(),
+        }
+    }
+
+    /// The next record, or what stands in its way.
+    ///
+    /// # Errors
+    /// `Input`, once decoding cannot go on.
+    pub fn step(&mut self) -> crate::error::Result<Step<'_>> {
+        match self {
+            Self::Csv(decoder) => decoder.step(),
+            Self::Json(decoder) => decoder.step(),
+        }
+    }
+
+    /// Where the next record begins, or the last one ended.
+    pub fn position(&self) -> Position {
+        match self {
+            Self::Csv(decoder) => decoder.position(),
+            Self::Json(decoder) => decoder.position(),
+        }
+    }
 }

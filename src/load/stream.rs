@@ -88,6 +88,7 @@ impl<'a> Stream<'a> {
         dialect: Dialect,
         facts: Facts,
     ) -> Self {
+        let facts = Facts { content_type: body.content_type.clone(), ..facts };
         let intake = Intake::new(plan, zone, limits, dialect, facts);
         Self {
             plan,
@@ -237,7 +238,7 @@ impl<'a> Stream<'a> {
         }
         let further = filled?;
         if let Some(progress) = course.invocation.progress {
-            progress(body.offset(), intake.row_count);
+            progress(body.offset(), body.version.size, intake.row_count);
         }
         Ok(Some(Exchanged { further, refused_count: written.refused.len() as u64 }))
     }
@@ -296,7 +297,8 @@ impl<'a> Stream<'a> {
             offset: reach.position.byte,
             line: reach.position.line,
             record: reach.record,
-            header: self.intake.header().map(str::to_owned),
+            header: self.intake.header(),
+            format: self.intake.format().map_or_else(String::new, |format| format.name().to_owned()),
             field_count: layout.field_count,
             totals: Totals {
                 inserted: report.inserted_count,
@@ -389,7 +391,7 @@ impl<'a> Stream<'a> {
                 report.duplicate_count += sink.settle(&mut batch);
             }
             if let Some(progress) = invocation.progress {
-                progress(self.body.offset(), self.intake.row_count);
+                progress(self.body.offset(), self.body.version.size, self.intake.row_count);
             }
             batch.clear();
         }

@@ -37,7 +37,7 @@ use std::io::Write as _;
 
 use jiff::tz::TimeZone;
 
-use crate::decode::{Field, Record};
+use crate::decode::Record;
 use crate::table::Kind;
 use convert::{Converter, Scratch};
 pub use extras::Members;
@@ -54,6 +54,9 @@ pub struct Rules {
     pub null_strings: Vec<Vec<u8>>,
     /// Whether a quoted field is NULL by them, too.
     pub null_quoted: bool,
+    /// Whether an empty field without quotes stands for what is not there (`null`, or no member, in JSON). It is NULL
+    /// whatever the null strings are, and those of a column count for quoted fields, too.
+    pub has_absent: bool,
     /// Which blanks around a field are no part of its value.
     pub trim: Trim,
     /// Whether a record may have more fields than the others; they go nowhere.
@@ -71,6 +74,7 @@ impl Default for Rules {
         Self {
             null_strings: vec![Vec::new()],
             null_quoted: false,
+            has_absent: false,
             trim: Trim::None,
             extra_fields: false,
             missing_fields: false,
@@ -154,9 +158,9 @@ pub struct Encoder {
     rules: Rules,
     converters: Vec<Converter>,
     plain: Converter,
-    buffers: Cell<Scratch>,
+    scratch: Cell<Scratch>,
     /// Where JSON objects are put together, kept for its capacity.
-    scratch: Cell<Vec<u8>>,
+    object: Cell<Vec<u8>>,
 }
 
 impl Encoder {
@@ -181,9 +185,9 @@ impl Encoder {
             marks: None,
             converters: Vec::new(),
             plain: Converter::new(Conversion::default(), &rules),
-            buffers: Cell::default(),
-            rules,
             scratch: Cell::default(),
+            object: Cell::default(),
+            rules,
         }
     }
 
@@ -342,13 +346,12 @@ impl Encoder {
                 self.append_said_text(slot, &digits[..LINE_DIGITS - unused], out)
             }
             Some(Extra::Members(members)) => {
-                let mut text = self.scratch.take();
-                text.clear();
-                let is_null = |field: Field<'_>| self.plain.is_null_field(field);
+                let mut object = self.object.take();
+                object.clear();
                 let appended = members
-                    .append(record, is_null, &mut text)
-                    .and_then(|()| self.append_value(slot, &text, &self.zones, out));
-                self.scratch.set(text);
+                    .append(record, &self.plain, &mut object)
+                    .and_then(|()| self.append_value(slot, &object, &self.zones, out));
+                self.object.set(object);
                 appended
             }
             Some(Extra::Deletion { gone, there }) => {
