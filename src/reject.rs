@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::aws::Aws;
 use crate::charset::Charset;
-use crate::decode::Position;
 use crate::decode::csv::RecordEnd;
+use crate::decode::{Format, JSON_REJECTS, Position, json};
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, ObjectVersion};
 use crate::report::{RejectSample, SAMPLE_MAX};
@@ -61,7 +61,9 @@ impl Place {
     pub fn holds(&self, object: &ObjectRef) -> bool {
         match self {
             Self::S3 { bucket, prefix } => {
-                let has_suffix = object.key.ends_with(DATA_SUFFIX) || object.key.ends_with(ERRORS_SUFFIX);
+                let has_suffix = [DATA_SUFFIX, JSON_REJECTS, ERRORS_SUFFIX]
+                    .iter()
+                    .any(|suffix| object.key.ends_with(suffix));
                 object.bucket == *bucket && object.key.starts_with(prefix.as_str()) && has_suffix
             }
             Self::Directory(_) => false,
@@ -133,6 +135,7 @@ pub struct Rejects {
     count: u64,
     bytes_max: usize,
     sample: Vec<RejectSample>,
+    sample_max: usize,
     server_code: Option<String>,
     /// Bytes of `data` that belong to no row.
     head_len: usize,
@@ -143,6 +146,7 @@ pub struct Rejects {
     /// The object's own, where that is not UTF-8.
     charset: Option<Charset>,
     record_end: RecordEnd,
+    format: Format,
 }
 
 impl Rejects {
@@ -155,13 +159,46 @@ impl Rejects {
             count: 0,
             bytes_max,
             sample: Vec::new(),
+            sample_max: SAMPLE_MAX,
             server_code: None,
             head_len: 0,
             part: 0,
             written: Vec::new(),
             charset: None,
+            format: Format::Csv,
             record_end: RecordEnd::Any,
         }
+    }
+
+    /// How bad rows are written: of JSON one on each line, whatever stood around them.
+    pub fn set_format(&mut self, format: Format) {
+        self.format = format;
+        if format.is_json() {
+            self.record_end = RecordEnd::Lf;
+        }
+    }
+
+    /// What the reject object's name ends in, and its content type.
+    fn form(&self) -> (&'static str, &'static str) {
+        match self.format {
+            Format::Csv | Format::Tsv => (DATA_SUFFIX, "text/csv"),
+            Format::JsonLines | Format::Json | Format::Parquet => (JSON_REJECTS, "application/x-ndjson"),
+        }
+    }
+
+    /// The same with so many named.
+    #[must_use]
+    pub fn with_sample_max(self, sample_max: usize) -> Self {
+        Self { sample_max, ..self }
+    }
+
+    /// The first of them with their original bytes.
+    pub fn with_lines(&self) -> impl Iterator<Item = (&RejectSample, &[u8])> {
+        self.sample.iter().enumerate().filter_map(|(at, sample)| {
+            let start = self.kept.get(at)?.data_start;
+            let end = self.kept.get(at + 1).map_or(self.data.len(), |next| next.data_start);
+            Some((sample, self.data.get(start..end)?))
+        })
     }
 
     /// The same for objects whose records end so.
@@ -222,7 +259,7 @@ impl Rejects {
         if let (None, Some(code)) = (&self.server_code, reject.code) {
             self.server_code = Some(code.to_owned());
         }
-        if self.sample.len() < SAMPLE_MAX {
+        if self.sample.len() < self.sample_max {
             self.sample.push(RejectSample {
                 line: reject.position.line,
                 byte: reject.position.byte,
@@ -239,7 +276,11 @@ impl Rejects {
             data_start: self.data.len(),
             errors_start: self.errors.len(),
         });
-        self.push_line(reject.raw);
+        if self.format == Format::Json {
+            self.push_line(&json::one_line(reject.raw));
+        } else {
+            self.push_line(reject.raw);
+        }
         let line = json!({
             "line": reject.position.line,
             "byte": reject.position.byte,
@@ -317,19 +358,20 @@ impl Rejects {
         if let Some(charset) = self.charset {
             data = [charset.mark(), &charset.restore(&data)].concat();
         }
+        let (suffix, content_type) = self.form();
         match place {
             Place::S3 { bucket, prefix } => {
                 let aws = aws.ok_or_else(|| Error::bug("write rejects to S3 without a client"))?;
-                let data_key = format!("{prefix}{stem}{DATA_SUFFIX}");
+                let data_key = format!("{prefix}{stem}{suffix}");
                 let errors_key = format!("{prefix}{stem}{ERRORS_SUFFIX}");
                 aws.put(bucket, &errors_key, errors, "application/x-ndjson").await?;
-                aws.put(bucket, &data_key, data, "text/csv").await?;
+                aws.put(bucket, &data_key, data, content_type).await?;
                 Ok(Some(format!("s3://{bucket}/{data_key}")))
             }
             Place::Directory(directory) => {
                 let path = directory.join(&stem);
                 write_file(&with_suffix(&path, ERRORS_SUFFIX), &errors).await?;
-                let data_path = with_suffix(&path, DATA_SUFFIX);
+                let data_path = with_suffix(&path, suffix);
                 write_file(&data_path, &data).await?;
                 Ok(Some(data_path.display().to_string()))
             }

@@ -16,6 +16,8 @@ mod guess;
 mod harness;
 #[path = "load/hazards.rs"]
 mod hazards;
+#[path = "load/json.rs"]
+mod json;
 #[path = "load/login.rs"]
 mod login;
 #[path = "load/mapping.rs"]

@@ -19,15 +19,19 @@ use crate::plan::Limits;
 use crate::report::ErrorReport;
 use crate::settings::{Environment, Settings};
 
+mod check;
 mod completions;
 mod doctor;
 mod embulk;
+mod guess;
 mod history;
 mod invoke;
 mod load;
 mod output;
+mod preview;
 mod progress;
 mod reprocess;
+mod sample;
 mod setup;
 mod sources;
 mod style;
@@ -77,6 +81,17 @@ impl Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Say what a file is: a configuration, or the table that fits it
+    #[command(
+        after_help = "Examples:\n  holoload guess orders.csv\n  holoload guess s3://bucket/orders/ --ddl --table orders | psql"
+    )]
+    Guess(guess::GuessArguments),
+    /// Show the first rows as they are read
+    #[command(after_help = "Example:\n  holoload preview s3://bucket/orders.csv -n 5")]
+    Preview(preview::PreviewArguments),
+    /// Read everything against the live table and say what a load would come to, write nothing
+    #[command(after_help = "Example:\n  holoload check 'data/*.csv' --table public.orders")]
+    Check(check::CheckArguments),
     /// Load objects or files now
     #[command(after_help = "Example:\n  holoload load 'data/*.csv' --table public.orders")]
     Load(load::LoadArguments),
@@ -148,6 +163,9 @@ pub async fn run() -> ExitCode {
 
 async fn command(arguments: &Arguments, command: &Command) -> Result<Vec<Class>> {
     match command {
+        Command::Guess(said) => guess::run(arguments, said).boxed().await,
+        Command::Preview(said) => preview::run(arguments, said).boxed().await,
+        Command::Check(said) => check::run(arguments, said).boxed().await,
         Command::Load(said) => load::run(arguments, said).boxed().await,
         Command::History(said) => history::run(arguments, said).await,
         Command::Doctor(said) => doctor::run(arguments, said).await,

@@ -20,12 +20,14 @@ use crate::plan::{Destination, Plan, Route};
 use crate::report::{Report, Status};
 use crate::table::TableName;
 
+mod dry;
 mod fence;
 mod fit;
 mod handover;
 mod history;
 mod intake;
 mod invocation;
+mod reader;
 mod removal;
 mod snapshot;
 mod stage;
@@ -35,6 +37,7 @@ mod transfer;
 mod unpack;
 mod verify;
 
+pub use dry::{Checked, Duplicates, Mapping, Preview, PreviewRow, check, preview, preview_of};
 use fence::Fence;
 use history::HistoryLine;
 use intake::Facts;
@@ -390,6 +393,7 @@ fn facts(request: &Request, trace: &Trace, mark: Option<&str>) -> Facts {
     Facts {
         bucket: request.object.bucket.clone(),
         key: request.object.key.clone(),
+        content_type: None,
         version: trace.version.identity().map(str::to_owned),
         sequencer: mark.or(request.sequencer.as_ref().map(Sequencer::as_str)).map(str::to_owned),
         event_time_ms: request.event_time_ms,

@@ -26,6 +26,8 @@ pub struct ObjectBody {
     source: Source,
     /// What is being read.
     pub version: ObjectVersion,
+    /// What S3 says its content is.
+    pub content_type: Option<String>,
     /// Bytes handed out.
     offset: u64,
     reopened: u32,
@@ -70,18 +72,20 @@ impl ObjectBody {
             etag: if wanted.version_id.is_some() { None } else { wanted.etag.clone() },
         };
         let (head, body) = aws.get(&object.bucket, &object.key, &pin, from).await?;
+        let content_type = head.content_type.clone();
         let version = version_of(head);
         // From here on the version that was opened is the one to go on with.
         let pin =
             Pin { version_id: version.version_id.clone().or(pin.version_id), etag: version.etag.clone() };
         let source = Source::S3(Box::new(S3Source { aws, object: object.clone(), pin, body: Some(body) }));
-        Ok(Self { source, version, offset: from, reopened: 0 })
+        Ok(Self { source, version, content_type, offset: from, reopened: 0 })
     }
 
     async fn open_local(object: &ObjectRef, from: u64) -> Result<Self> {
         if object.bucket == super::STDIN_BUCKET {
             let source = Source::Stdin(tokio::io::stdin());
-            return Ok(Self { source, version: ObjectVersion::default(), offset: 0, reopened: 0 });
+            let version = ObjectVersion::default();
+            return Ok(Self { source, version, content_type: None, offset: 0, reopened: 0 });
         }
         let refuse = |source| Error::input(format!("open `{}`", object.key)).with_source(source);
         let mut file = tokio::fs::File::open(&object.key).await.map_err(refuse)?;
@@ -93,7 +97,7 @@ impl ObjectBody {
             file.seek(std::io::SeekFrom::Start(from)).await.map_err(refuse)?;
         }
         let version = local_version(&metadata);
-        Ok(Self { source: Source::File(file), version, offset: from, reopened: 0 })
+        Ok(Self { source: Source::File(file), version, content_type: None, offset: from, reopened: 0 })
     }
 
     /// Whether the object can be opened again in its middle.

@@ -102,7 +102,7 @@ impl Plan {
     }
 
     /// Columns that a file may have.
-    fn writable(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn writable(&self) -> impl Iterator<Item = usize> + '_ {
         let fills = self.fills();
         let columns = self.table.columns.iter().enumerate();
         let is_open = move |index: usize, name: &str| {

@@ -18,7 +18,7 @@ pub struct Mapping {
     /// Columns with a text for files that have no field for them.
     pub defaults: Vec<(String, String)>,
     /// Every column that the route speaks of.
-    said: Vec<String>,
+    pub(super) said: Vec<String>,
     /// Types that were said of columns.
     types: Vec<(String, String)>,
     /// Fields that go nowhere.

@@ -12,7 +12,9 @@ use globset::{Glob, GlobBuilder, GlobMatcher};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
+use crate::decode::Format;
 use crate::decode::csv::Dialect;
+use crate::decode::json::JsonPath;
 use crate::error::{Error, Result, nearest};
 use crate::object::ObjectRef;
 use crate::row::{Conversion, Rules};
@@ -29,16 +31,19 @@ mod describe;
 mod dialect;
 mod layout;
 mod mapping;
+mod members;
 mod names;
 mod op;
 mod packing;
 mod snapshot;
+mod text;
 
 pub use assign::Fate;
 pub use describe::{How, Mapped};
 pub use dialect::dialect;
 pub use layout::{Fill, First, Layout, Slot};
 pub use mapping::Mapping;
+pub use members::Members;
 pub use op::{OpPlace, Operation};
 pub use packing::Packing;
 pub use snapshot::{Lineage, Snapshot};
@@ -133,6 +138,12 @@ pub struct Route {
     pub packing: Packing,
     /// How text becomes records.
     pub dialect: Dialect,
+    /// The same for objects that have tabs by their name or type.
+    pub tab_dialect: Dialect,
+    /// What the objects' format is, where the route says it.
+    pub format: Option<Format>,
+    /// Where in a JSON document the records are.
+    pub root: JsonPath,
     /// Whether the first record is a header.
     pub header: HeaderRule,
     /// How fields are read; zone and resolution of times are the load's to say.
@@ -246,9 +257,10 @@ impl Planner {
     /// A reject object that a route matched would be loaded, and rejected, again and again.
     fn refuse_own_output(&self, rejects: Option<&str>) -> Result<()> {
         let Some(address) = rejects.filter(|address| address.starts_with("s3://")) else { return Ok(()) };
-        let probe = format!("{}/bucket/key.csv", address.trim_end_matches('/'));
-        let caught =
-            self.routes.iter().find(|route| !route.takes_everything() && route.matcher.is_match(&probe));
+        let probes =
+            ["csv", "jsonl"].map(|end| format!("{}/bucket/key.{end}", address.trim_end_matches('/')));
+        let takes = |route: &&Arc<Route>| probes.iter().any(|probe| route.matcher.is_match(probe));
+        let caught = self.routes.iter().find(|route| !route.takes_everything() && takes(route));
         if caught.is_some() {
             return Err(Error::config(format!("the rejects address `{address}` is matched by a route"))
                 .with_hint("use another bucket or a prefix that no `object:` glob matches"));
@@ -309,7 +321,7 @@ impl Route {
     fn new(said: &RouteSettings, has_rejects: bool, zone_name: &str, limits: Limits) -> Result<Self> {
         let matcher = glob(&captures::plain_glob(&said.object)?, &said.object)?.compile_matcher();
         let parse = &said.parse;
-        only(&parse.format, &["auto", "csv", "tsv"], "format")?;
+        let format = text::format(parse)?;
         let packing = Packing::new(&parse.charset, &parse.compression)?;
         let path = said.write.path.as_deref().map_or(Ok(None), write_path)?;
         let dialect = dialect(parse)?;
@@ -338,6 +350,9 @@ impl Route {
             columns,
             mapping: Mapping::new(said)?,
             packing,
+            format,
+            root: JsonPath::root(&parse.root)?,
+            tab_dialect: text::tabbed(parse)?,
             dialect,
             header: parse.header,
             rules: convert::rules(parse),

@@ -21,6 +21,7 @@ pub(super) struct Converter {
     trim: Trim,
     nulls: Vec<Vec<u8>>,
     null_quoted: bool,
+    has_absent: bool,
     /// Where the column has a zone of its own, or counts moments.
     zones: Option<Zones>,
 }
@@ -41,7 +42,8 @@ impl Converter {
         Self {
             trim: conversion.trim.unwrap_or(rules.trim),
             nulls: conversion.nulls.clone().unwrap_or_else(|| rules.null_strings.clone()),
-            null_quoted: rules.null_quoted,
+            null_quoted: rules.null_quoted || rules.has_absent && conversion.nulls.is_some(),
+            has_absent: rules.has_absent,
             zones: zone.or_else(|| has_moments.then_some(jiff::tz::TimeZone::UTC)).map(Zones::new),
             conversion,
         }
@@ -58,7 +60,8 @@ impl Converter {
             Trim::All => trim_all(field.bytes),
             _ => field.bytes,
         };
-        let is_null = (self.null_quoted || !field.is_quoted) && self.is_null(text);
+        let is_absent = self.has_absent && !field.is_quoted && field.bytes.is_empty();
+        let is_null = is_absent || (self.null_quoted || !field.is_quoted) && self.is_null(text);
         (!is_null).then_some(text)
     }
 

@@ -54,6 +54,9 @@ pub struct Rules {
     pub null_strings: Vec<Vec<u8>>,
     /// Whether a quoted field is NULL by them, too.
     pub null_quoted: bool,
+    /// Whether an empty field without quotes stands for what is not there (`null`, or no member, in JSON). It is NULL
+    /// whatever the null strings are, and those of a column count for quoted fields, too.
+    pub has_absent: bool,
     /// Which blanks around a field are no part of its value.
     pub trim: Trim,
     /// Whether a record may have more fields than the others; they go nowhere.
@@ -71,6 +74,7 @@ impl Default for Rules {
         Self {
             null_strings: vec![Vec::new()],
             null_quoted: false,
+            has_absent: false,
             trim: Trim::None,
             extra_fields: false,
             missing_fields: false,

@@ -87,6 +87,6 @@ fn defect_22_a_quote_that_is_never_closed_is_a_bad_row_and_not_passed_over() {
     let report = lab.load(&file).env("HOLOLOAD_REJECTS", rejects).run().loaded();
     assert_eq!(report["reject_count"], 1, "{report:#}");
     let kept = std::fs::read_to_string(report["rejects"].as_str().expect("an address")).expect("rejects");
-    assert_eq!(kept, "id,name\n2,\"b\n3,c\n", "nothing of it is lost");
-    assert_eq!(lab.rows("SELECT id FROM t"), ["1"]);
+    assert_eq!(kept, "id,name\n2,\"b\n");
+    assert_eq!(lab.rows("SELECT id FROM t ORDER BY 1"), ["1", "3"]);
 }
