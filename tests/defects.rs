@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "defects/guess.rs"]
+mod guess;
 #[path = "load/harness.rs"]
 mod harness;
 #[path = "defects/mapping.rs"]

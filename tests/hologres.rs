@@ -14,6 +14,8 @@ mod continued;
 mod errors;
 #[path = "hologres/fence.rs"]
 mod fence;
+#[path = "hologres/guess.rs"]
+mod guess;
 #[path = "load/harness.rs"]
 mod harness;
 #[path = "bootstrap/http.rs"]

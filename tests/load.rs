@@ -10,6 +10,8 @@ mod captures;
 mod columns;
 #[path = "load/content.rs"]
 mod content;
+#[path = "load/guess.rs"]
+mod guess;
 #[path = "load/harness.rs"]
 mod harness;
 #[path = "load/hazards.rs"]

@@ -128,7 +128,10 @@ fn json_without_an_end_is_given_up_early() {
         ("array.json", b"[{\"id\":1},\n{\"id\":2,\"name\":\"", "line 2, byte 11"),
         ("spaces.jsonl", b"{\"id\":1}\n  ", "line 2, byte 9"),
     ] {
-        for (memory_mib, read_max) in [("128", 12 * MIB), ("1769", 32 * MIB)] {
+        // Where no record ends, the survey holds what the decoder is to read: one record more.
+        for (memory_mib, read_max, peak_max) in
+            [("128", 12 * MIB, PEAK_MAX_KIB), ("1769", 32 * MIB, PEAK_MAX_KIB + 32 * KIB)]
+        {
             let world = World::new("json_end");
             let filler = if key == "spaces.jsonl" { b' ' } else { b'x' };
             let generator =
@@ -150,7 +153,7 @@ fn json_without_an_end_is_given_up_early() {
             let read: u64 = world.s3.gets(&world.bucket, key).iter().map(|get| get.bytes_sent).sum();
             tell(&format!("{key}, {memory_mib} MiB function"), read, clock.elapsed(), handler.peak_rss_kib());
             assert!(read < read_max, "{read} bytes were read");
-            assert!(handler.peak_rss_kib() < PEAK_MAX_KIB, "{} KiB at the peak", handler.peak_rss_kib());
+            assert!(handler.peak_rss_kib() < peak_max, "{} KiB at the peak", handler.peak_rss_kib());
             assert!(world.rows().is_empty());
             world.assert_at_rest();
         }

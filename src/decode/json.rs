@@ -363,7 +363,7 @@ impl JsonDecoder {
             self.take(begin, end.unwrap_or(window.len()), is_there)?;
             if !is_there {
                 if is_last {
-                    return Err(self.broken(self.here, "the object ends before its JSON text does"));
+                    return Err(broken(self.here, "the object ends before its JSON text does"));
                 }
                 return Ok(None);
             }
@@ -422,7 +422,7 @@ impl JsonDecoder {
         let advanced = advanced(self.here, bytes);
         if let Err(fault) = checked {
             let at = advanced_to(self.here, bytes, fault.at);
-            return Err(self.broken(at, fault.malformation.reason()));
+            return Err(broken(at, fault.malformation.reason()));
         }
         if let Some(walk) = self.walk.as_mut().filter(|_| item == Item::Name) {
             walk.name(&name).map_err(|what| Failure::Broken { at: self.here, what })?;
@@ -431,11 +431,6 @@ impl JsonDecoder {
         self.item = None;
         self.drop_carry();
         Ok(())
-    }
-
-    #[cold]
-    fn broken(&self, at: Position, what: &'static str) -> Failure {
-        Failure::Broken { at, what }
     }
 
     /// Notes why decoding cannot go on.
@@ -525,6 +520,11 @@ pub fn one_line(record: &[u8]) -> Vec<u8> {
         if is_between && matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }
     };
     record.iter().map(one).collect()
+}
+
+#[cold]
+fn broken(at: Position, what: &'static str) -> Failure {
+    Failure::Broken { at, what }
 }
 
 /// Where the byte behind `bytes` is, which begin at `position`.

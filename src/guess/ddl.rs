@@ -68,7 +68,9 @@ impl Guess {
             let rank = match () {
                 () if lower == "id" || lower == "uuid" => 0,
                 () if has_word(&column.name, &["id", "uuid", "key"]) || lower.ends_with("id") => 1,
-                () if has_word(&column.name, &["code", "no", "number", "番号", "コード", "编号"]) => 2,
+                () if has_word(&column.name, &["code", "no", "number", "nr", "番号", "コード", "编号"]) => {
+                    2
+                }
                 () if index == 0 => 3,
                 () => 4,
             };
@@ -138,9 +140,12 @@ impl Guess {
     fn is_likely_key(&self, index: usize) -> bool {
         self.columns.get(index).is_some_and(|column| {
             let lower = column.name.to_lowercase();
-            has_word(&column.name, &["id", "uuid", "key", "code", "no", "number", "番号", "コード", "编号"])
-                || lower.ends_with("id")
+            has_word(
+                &column.name,
+                &["id", "uuid", "key", "code", "no", "number", "nr", "番号", "コード", "编号"],
+            ) || lower.ends_with("id")
                 || column.kind == Type::Uuid
+                || (index == 0 && self.row_count > 1 && matches!(column.kind, Type::Bigint | Type::Int))
         })
     }
 

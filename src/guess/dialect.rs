@@ -119,10 +119,27 @@ impl Search<'_> {
             let layout = self.plain(b",", b"");
             Choice { rank: self.rank(&layout), layout, rival: 0.0 }
         });
+        if self.hints.comment.is_none() && self.is_header(&best) {
+            best = self.closer(&Layout { comment: Vec::new(), ..best.layout.clone() });
+        }
         if best.rank.width <= 1 && self.hints.delimiter.is_none() {
             best.layout.delimiter = single;
         }
         Choice { rival, ..best }
+    }
+
+    /// Whether what begins with the comment's marker is a header such as `#id,name`: the first line alone, as wide as the
+    /// table, without a blank behind the marker.
+    fn is_header(&self, choice: &Choice) -> bool {
+        let marker = choice.layout.comment.as_slice();
+        let mut marked = lines(&self.text).enumerate().filter(|(_, line)| line.starts_with(marker));
+        let (Some((0, line)), None, false) = (marked.next(), marked.next(), marker.is_empty()) else {
+            return false;
+        };
+        let plain = Layout { comment: Vec::new(), skip_lines: 0, ..choice.layout.clone() };
+        let first = Grid::read(&Bytes::copy_from_slice(line), &plain, true);
+        let is_close = line.get(marker.len()).is_some_and(|byte| !byte.is_ascii_whitespace());
+        is_close && first.rows.first().is_some_and(|row| row.count == choice.rank.width)
     }
 
     /// The same delimiter with every quote and escape that the text has.

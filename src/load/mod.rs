@@ -20,6 +20,7 @@ use crate::plan::{Destination, Plan, Route};
 use crate::report::{Report, Status};
 use crate::table::TableName;
 
+mod bad;
 mod dry;
 mod fence;
 mod fit;

@@ -6,7 +6,8 @@ use std::path::Path;
 use holoload::table::Kind;
 use serde_json::{Map, Value, json};
 
-use super::parse::{Asked, Case, Loaded, Row, load};
+use super::manifest::{Case, Outcome};
+use super::parse::{Asked, Loaded, Row, load};
 
 /// The call of `read_csv` in a text: its path and its arguments.
 struct Call {
@@ -29,20 +30,21 @@ impl Words<'_> {
 
     fn text(&mut self) -> Option<String> {
         let mut text = String::new();
-        let mut letters = self.rest.strip_prefix('\'')?.char_indices();
-        while let Some((at, letter)) = letters.next() {
-            let behind = &self.rest[at + 2..];
-            if letter != '\'' {
-                text.push(letter);
-            } else if behind.starts_with('\'') {
-                text.push('\'');
-                letters.next();
-            } else {
-                self.rest = behind;
-                return Some(text);
+        let mut rest = self.rest.strip_prefix('\'')?;
+        loop {
+            let (before, behind) = rest.split_once('\'')?;
+            text.push_str(before);
+            match behind.strip_prefix('\'') {
+                Some(doubled) => {
+                    text.push('\'');
+                    rest = doubled;
+                }
+                None => {
+                    self.rest = behind;
+                    return Some(text);
+                }
             }
         }
-        None
     }
 
     fn word(&mut self) -> Option<String> {
@@ -130,7 +132,7 @@ fn kind(name: &str) -> Kind {
         "BIGINT" => Kind::Int8,
         "FLOAT" => Kind::Float4,
         "DOUBLE" => Kind::Float8,
-        "DECIMAL" => Kind::Numeric { limits: None },
+        "DECIMAL" => Kind::Numeric { limits: Some((18, 3)) },
         "DATE" => Kind::Date,
         "TIME" | "TIMETZ" => Kind::Time { digits: 6 },
         "TIMESTAMP" => Kind::Timestamp { digits: 6 },
@@ -143,7 +145,11 @@ fn kind(name: &str) -> Kind {
 /// Whether every option is one that a loader has.
 fn asked(call: &Call) -> Result<Asked, String> {
     let mut asked = Asked { is_guessed: true, ..Asked::default() };
-    let mut said = Map::new();
+    // What others take for granted: UTF-8, and that a quoted field may be NULL as well.
+    let granted = [("charset", json!("utf-8")), ("null_quoted", json!(true)), ("trim", json!("none"))];
+    let mut said: Map<String, Value> =
+        granted.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let (mut number, mut date, mut timestamp) = (Map::new(), None, None);
     for (key, value) in &call.arguments {
         match &**key {
             "delim" | "sep" => drop(said.insert("delimiter".to_owned(), value.clone())),
@@ -175,14 +181,48 @@ fn asked(call: &Call) -> Result<Asked, String> {
                 asked.columns = value.as_array().map(|pairs| pairs.iter().map(pair).collect());
             }
             "auto_detect" if !is_true(value) => asked.is_guessed = false,
+            "column_types" | "dtypes" => asked.kinds = kinds(value),
+            "decimal_separator" => number.extend([("decimal".to_owned(), value.clone())]),
+            "thousands" => number.extend([(key.clone(), value.clone())]),
+            "dateformat" => date = Some(value.clone()),
+            "timestampformat" => timestamp = Some(value.clone()),
+            "force_not_null" => {
+                for name in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    asked.rules.insert(name.to_owned(), json!({"null": []}));
+                }
+            }
             "max_line_size" | "ignore_errors" | "store_rejects" | "sample_size" | "buffer_size"
             | "rejects_table" | "rejects_limit" | "all_varchar" | "parallel" | "auto_detect"
             | "null_padding" | "strict_mode" | "filename" => {}
             other => return Err(format!("no option of ours is `{other}`")),
         }
     }
+    if said.get("stray_quotes").is_some() {
+        said.entry("quote").or_insert(json!("\""));
+    }
     asked.said = said;
+    // Numbers and times may have blanks around them.
+    for (name, kind) in asked.columns.iter().flatten().chain(&asked.kinds) {
+        let mut rule = match kind {
+            Kind::Text => continue,
+            Kind::Float4 | Kind::Float8 | Kind::Numeric { .. } | Kind::Int4 | Kind::Int8 => number.clone(),
+            Kind::Date => date.iter().map(|format| ("format".to_owned(), format.clone())).collect(),
+            _ => timestamp.iter().map(|format| ("format".to_owned(), format.clone())).collect(),
+        };
+        rule.insert("trim".to_owned(), json!("unquoted"));
+        asked.rules.insert(name.clone(), Value::from(rule));
+    }
     Ok(asked)
+}
+
+/// Kinds of columns by name; a list alone names the first.
+fn kinds(value: &Value) -> Vec<(String, Kind)> {
+    let kind_of = |name: &Value| kind(name.as_str().unwrap_or_default());
+    let pair = |(at, item): (usize, &Value)| match item.as_array() {
+        Some(pair) => (pair[0].as_str().unwrap_or_default().to_owned(), kind_of(&pair[1])),
+        None => (format!("column{at}"), kind_of(item)),
+    };
+    value.as_array().into_iter().flatten().enumerate().map(pair).collect()
 }
 
 /// Names as they are given to columns without one, or with one that there is.
@@ -209,7 +249,7 @@ fn names(loaded: &Loaded, asked: &Asked, width: usize) -> Vec<String> {
 
 /// The rows as the statement asks for them.
 fn selected(case: &Case, call: &Call, loaded: &Loaded, asked: &Asked) -> Result<Vec<Row>, String> {
-    let sql = case.options["sql"].as_str().unwrap_or_default().to_lowercase();
+    let sql = case.option("sql").to_lowercase();
     let select = sql.trim_start().strip_prefix("select").and_then(|rest| rest.split("from").next());
     let list = select.unwrap_or("*").trim().to_owned();
     if list.starts_with("count(") {
@@ -245,7 +285,7 @@ fn is_same_value(found: Option<&str>, expected: &str) -> bool {
     if found == expected || found.is_empty() && expected == "(empty)" || found.trim() == expected {
         return true;
     }
-    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let number = |text: &str| text.trim().replace(',', ".").parse::<f64>().ok();
     if let (Some(left), Some(right)) = (number(found), number(expected)) {
         return left == right || (left - right).abs() <= right.abs() * 1e-6;
     }
@@ -257,10 +297,10 @@ fn is_same_row(found: &Row, expected: &[&str]) -> bool {
         && found.iter().zip(expected).all(|(found, expected)| is_same_value(found.as_deref(), expected))
 }
 
-pub(crate) fn answer(corpus: &Path, case: &Case) -> Result<(), String> {
-    let text = |key: &str| case.options[key].as_str().unwrap_or_default();
+pub(crate) fn answer(case: &Case) -> Outcome {
+    let text = |key: &str| case.option(key);
     let made = call(text("create")).or_else(|| call(text("sql"))).ok_or("no call of read_csv")?;
-    let path = made.path.replace("{DATA_DIR}", &corpus.join("duckdb/data").display().to_string());
+    let path = made.path.replace("{DATA_DIR}", &case.root.join("duckdb/data").display().to_string());
     let asked = asked(&made)?;
     let mut loaded = load(Path::new(&path), &asked);
     let limit =

@@ -187,9 +187,15 @@ impl Reader<'_> {
             }
             let Some(&byte) = self.text.get(at) else { return Quoted::Open };
             let next = self.text.get(at + 1).copied();
-            if Some(byte) == quote && next == quote
-                || Some(byte) == escape && next.is_some() && (next == quote || next == escape)
+            let is_doubled = Some(byte) == quote && next == quote;
+            if accepts
+                && is_doubled
+                && let Some(behind) = self.blank_to_end(at + 2)
             {
+                value.push(byte);
+                return Quoted::Closed { value, behind };
+            }
+            if is_doubled || Some(byte) == escape && next.is_some() && (next == quote || next == escape) {
                 value.extend(next);
                 at += 2;
             } else if Some(byte) == quote {

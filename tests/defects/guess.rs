@@ -127,16 +127,18 @@ fn names_that_come_twice_get_numbers_and_a_note() {
 /// 24: times since 1970, thousands, currencies, exponents, bare points.
 #[test]
 fn numbers_of_all_forms_are_told() {
-    let guess = of(
-        "created_at,seen,total,price,ratio,half\n\
+    let guess = of("created_at,seen,total,price,ratio,half\n\
          1700000000000,1700000000,\"1,234,567\",$5.00,1e5,.5\n\
          1700000100000,1700000001,\"1,234\",$7.25,2.5e-3,1.\n\
-         1700000200000,1700000002,999,$8.00,3e0,2.75\n",
-    );
+         1700000200000,1700000002,999,$8.00,3e0,2.75\n");
     let created = column(&guess, "created_at");
     assert_eq!((created.kind, created.epoch), (Type::Timestamptz, Some("ms")));
     assert_eq!(column(&guess, "seen").kind, Type::Bigint);
-    assert!(notes(&guess).contains("column seen: all values could be seconds from 1970"), "{}", notes(&guess));
+    assert!(
+        notes(&guess).contains("column seen: all values could be seconds from 1970"),
+        "{}",
+        notes(&guess)
+    );
     let total = column(&guess, "total");
     assert_eq!((total.kind, total.thousands), (Type::Bigint, Some(',')));
     assert_eq!(column(&guess, "price").kind, Type::Text);

@@ -357,7 +357,7 @@ fn empty_objects_and_null_texts() {
     for (route, expected) in [
         ("parse: {null_string: ['NULL'], null_quoted: true}", &["1", "2", "5"][..]),
         ("columns: {name: {null: ['NULL', '']}}", &["1", "2", "4", "5"]),
-        ("columns: {name: {null: ['x'], default: y}}", &[]),
+        ("columns: {name: {null: ['x'], default: 'y'}}", &[]),
     ] {
         told(&lab, &lab.address("n.jsonl"), route).argument("--force").run().loaded();
         assert_eq!(null_ids(), expected, "{route}");

@@ -94,7 +94,8 @@ pub enum StrayQuotes {
     /// A fault of the record.
     #[default]
     Refuse,
-    /// Data, unless a delimiter, the end of the record or the end of the object follows.
+    /// Data, unless a delimiter, the end of the record or the end of the object follows: such a quote closes the
+    /// field even where another one stands before it.
     Accept,
 }
 

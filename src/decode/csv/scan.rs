@@ -35,6 +35,9 @@ enum State {
     Escaped(usize),
     /// After a quote inside quotes: it closed the field unless another follows at once.
     AfterQuote,
+    /// After two quotes inside quotes, where stray ones are data: the second closed the field if that can end here,
+    /// or else they stand for one.
+    AfterPair,
     /// After the CR that ended the record, of which a line feed may be part.
     AfterReturn,
     /// Behind a quoted field that was longer than allowed; everything up to the line's end is lost.
@@ -183,7 +186,7 @@ impl Scanner {
     /// Takes a mark in a field that began with a quote; whether the field ends before it.
     fn meet_quoted(&mut self, offset: usize, mark: u8) -> bool {
         match self.state {
-            State::Plain | State::AfterReturn | State::Overlong => false,
+            State::Plain | State::AfterPair | State::AfterReturn | State::Overlong => false,
             State::Quoted => {
                 if mark == self.quote {
                     self.quoted_to = offset + 1;
@@ -264,7 +267,8 @@ impl Scanner {
                     Malformation::UnterminatedQuote
                 });
             }
-            State::AfterQuote if self.closed_to() >= length => self.push_span(self.quoted_to - 1, true),
+            State::AfterQuote | State::AfterPair if self.closed_to() >= length => self.close(),
+            State::AfterPair => self.leave_open(Malformation::UnterminatedQuote),
             State::AfterQuote if self.options.accepts_stray => {
                 self.leave_open(Malformation::UnterminatedQuote);
             }

@@ -50,7 +50,7 @@ impl Extent {
                 },
                 State::Quoted => {
                     let rest = bytes.get(at..).unwrap_or_default();
-                    let Some(mark) = memchr2(b'"', b'\\', rest) else { return None };
+                    let mark = memchr2(b'"', b'\\', rest)?;
                     at += mark;
                     if rest.get(mark) == Some(&b'\\') {
                         self.state = State::Escaped;

@@ -22,6 +22,13 @@ struct Other {
     value: Span,
 }
 
+/// Names as they are compared, where that is not as they are written.
+#[derive(Debug)]
+struct Forms {
+    late: BTreeSet<String>,
+    form: fn(&str) -> String,
+}
+
 /// Finds fields; holds them until the next record.
 #[derive(Debug)]
 pub(super) struct Parser {
@@ -36,7 +43,7 @@ pub(super) struct Parser {
     /// Names that were written with escapes, without them.
     names: Vec<u8>,
     /// Forms of names that come too late, and what makes them.
-    forms: Option<(BTreeSet<String>, fn(&str) -> String)>,
+    forms: Option<Forms>,
     /// The first name that was passed over.
     passed_over: Option<String>,
     record: u64,
@@ -75,8 +82,8 @@ impl Parser {
         self.others_rule = rule;
     }
 
-    pub(super) fn treat_forms(&mut self, forms: BTreeSet<String>, form: fn(&str) -> String) {
-        self.forms = Some((forms, form));
+    pub(super) fn treat_forms(&mut self, late: BTreeSet<String>, form: fn(&str) -> String) {
+        self.forms = Some(Forms { late, form });
     }
 
     pub(super) fn passed_over(&self) -> Option<&str> {
@@ -313,10 +320,10 @@ impl Parser {
         let refuse = |malformation, other: &Other| {
             Err(Fault { malformation, at: other.value.start as usize, field: usize::MAX })
         };
-        if let Some((forms, form)) = &self.forms {
+        if let Some(Forms { late, form }) = &self.forms {
             let is_late = |other: &&Other| {
                 std::str::from_utf8(name_of(&self.names, bytes, other))
-                    .is_ok_and(|name| forms.contains(&form(name)))
+                    .is_ok_and(|name| late.contains(&form(name)))
             };
             if let Some(late) = self.others.iter().find(is_late) {
                 return refuse(Malformation::LateName(late.written), late);

@@ -257,8 +257,8 @@ fn marks(block: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES << 7;
     let zero_in = |block: u64| block.wrapping_sub(ONES) & !block;
-    let quote = zero_in(block ^ (ONES * b'"' as u64));
-    let backslash = zero_in(block ^ (ONES * b'\\' as u64));
+    let quote = zero_in(block ^ (ONES * u64::from(b'"')));
+    let backslash = zero_in(block ^ (ONES * u64::from(b'\\')));
     let control = block.wrapping_sub(ONES * 0x20) & !block;
     (quote | backslash | control) & HIGHS
 }

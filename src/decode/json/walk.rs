@@ -105,15 +105,15 @@ impl Walk {
     pub(super) fn meet(&mut self, byte: u8) -> Result<Met, &'static str> {
         match (self.expect, byte) {
             (Expect::Text, _) if !self.root.tokens().is_empty() => self.value(byte, true),
-            (Expect::Text, b'[') => self.mark(Expect::FirstRecord),
+            (Expect::Text, b'[') => Ok(self.mark(Expect::FirstRecord)),
             (Expect::Text | Expect::NextText, b'{') => {
                 self.arrive(Some(FOLLOWING));
-                self.item(Item::Record, Expect::NextText)
+                Ok(self.item(Item::Record, Expect::NextText))
             }
             (Expect::Text, _) => Err("it begins with neither `[` nor `{`"),
             (Expect::FirstName, b'}') | (Expect::FirstElement, b']') => self.close(),
             (Expect::FirstName | Expect::Name, b'"') => Ok(Met::Value(Item::Name)),
-            (Expect::Colon(is_way), b':') => self.mark(Expect::Value(is_way)),
+            (Expect::Colon(is_way), b':') => Ok(self.mark(Expect::Value(is_way))),
             (Expect::Value(is_way), _) => self.value(byte, is_way),
             (Expect::FirstElement, _) => self.element(byte),
             (Expect::Next, b',') => {
@@ -121,28 +121,28 @@ impl Walk {
                 innermost.place += 1;
                 let is_object = innermost.is_object;
                 let expect = if is_object { Expect::Name } else { Expect::Value(self.is_element_met()) };
-                self.mark(expect)
+                Ok(self.mark(expect))
             }
             (Expect::Next, b'}' | b']') => {
                 let is_object = self.outer.last().is_some_and(|outer| outer.is_object);
                 if is_object == (byte == b'}') { self.close() } else { Err(NOT_EXPECTED) }
             }
             (Expect::FirstRecord | Expect::AfterRecord, b']') => self.leave(),
-            (Expect::AfterRecord, b',') => self.mark(Expect::NextRecord),
-            (Expect::FirstRecord | Expect::NextRecord, _) => self.item(Item::Record, Expect::AfterRecord),
+            (Expect::AfterRecord, b',') => Ok(self.mark(Expect::NextRecord)),
+            (Expect::FirstRecord | Expect::NextRecord, _) => Ok(self.item(Item::Record, Expect::AfterRecord)),
             (Expect::End | Expect::NextText, _) => Err("something follows the end of the JSON text"),
             _ => Err(NOT_EXPECTED),
         }
     }
 
-    fn mark(&mut self, expect: Expect) -> Result<Met, &'static str> {
+    fn mark(&mut self, expect: Expect) -> Met {
         self.expect = expect;
-        Ok(Met::Mark)
+        Met::Mark
     }
 
-    fn item(&mut self, item: Item, expect: Expect) -> Result<Met, &'static str> {
+    fn item(&mut self, item: Item, expect: Expect) -> Met {
         self.expect = expect;
-        Ok(Met::Value(item))
+        Met::Value(item)
     }
 
     /// Whether the element that comes is the one on the way.
@@ -162,22 +162,22 @@ impl Walk {
 
     fn value(&mut self, byte: u8, is_way: bool) -> Result<Met, &'static str> {
         if !is_way {
-            return self.item(Item::Aside, Expect::Next);
+            return Ok(self.item(Item::Aside, Expect::Next));
         }
         let is_root = self.outer.len() == self.root.tokens().len();
         match byte {
             b'[' if is_root => {
                 self.arrive(None);
-                self.mark(Expect::FirstRecord)
+                Ok(self.mark(Expect::FirstRecord))
             }
             b'{' if is_root => {
                 self.arrive(Some(ONLY));
-                self.item(Item::Record, Expect::AfterOnly)
+                Ok(self.item(Item::Record, Expect::AfterOnly))
             }
             b'{' | b'[' if !is_root => {
                 let is_object = byte == b'{';
                 self.outer.push(Outer { is_object, place: 0, is_met: false });
-                self.mark(if is_object { Expect::FirstName } else { Expect::FirstElement })
+                Ok(self.mark(if is_object { Expect::FirstName } else { Expect::FirstElement }))
             }
             _ => Err(NO_ROOT),
         }
@@ -205,7 +205,7 @@ impl Walk {
 
     /// The end of the array at the root.
     fn leave(&mut self) -> Result<Met, &'static str> {
-        self.mark(self.after_value())
+        Ok(self.mark(self.after_value()))
     }
 
     fn after_value(&self) -> Expect {

@@ -167,7 +167,7 @@ impl Scanner {
     fn pause(&mut self, text: &Text<'_>) -> bool {
         let read = text.chunk.get(text.window.clone()).unwrap_or_default();
         let to = text.base + read.len();
-        if matches!(self.state, State::Plain | State::AfterQuote) {
+        if matches!(self.state, State::Plain | State::AfterQuote | State::AfterPair) {
             self.options.is_blank_to(text, to);
         }
         self.options.keep_tail(read);
@@ -189,7 +189,7 @@ impl Scanner {
                 }
                 self.meet_inside(text, offset, mark)
             }
-            State::AfterQuote => self.meet_behind(text, offset, mark),
+            State::AfterQuote | State::AfterPair => self.meet_behind(text, offset, mark),
             State::Overlong => match self.options.line_end(text, offset, mark) {
                 Some(_) => Met::LineEnd,
                 None => Met::Within,
@@ -242,20 +242,30 @@ impl Scanner {
             && start >= self.quoted_to
             && self.options.is_blank_to(text, start)
         {
-            self.push_span(self.quoted_to - 1, true);
+            self.close();
             self.state = State::Plain;
             self.begin_field(offset + 1);
             return if line_end.is_some() { Met::LineEnd } else { Met::Within };
         }
-        if offset == self.quoted_to && Some(mark) == self.options.quote {
-            self.note_pair();
-            self.state = State::Quoted;
+        let is_pair = self.state == State::AfterPair;
+        if !is_pair && offset == self.quoted_to && Some(mark) == self.options.quote {
+            if self.options.accepts_stray {
+                self.quoted_to = offset + 1;
+                self.options.blanks_to = offset + 1;
+                self.state = State::AfterPair;
+            } else {
+                self.note_pair();
+                self.state = State::Quoted;
+            }
             return Met::Within;
         }
         if self.options.may_close(text, self.quoted_to, offset, mark) {
             return Met::Within;
         }
         if self.options.accepts_stray {
+            if is_pair {
+                self.note_pair();
+            }
             self.state = State::Quoted;
             return self.meet_inside(text, offset, mark);
         }
@@ -264,6 +274,15 @@ impl Scanner {
         // Nothing behind it opens a field before the next delimiter.
         self.options.blanks_to = self.field_start;
         self.meet_unquoted(text, offset, mark)
+    }
+
+    /// Ends a quoted field before the last quote.
+    pub(super) fn close(&mut self) {
+        // Of two quotes the first was not looked at as data before.
+        if self.state == State::AfterPair && self.is_overlong(self.quoted_to - 1) {
+            self.give_field_up();
+        }
+        self.push_span(self.quoted_to - 1, true);
     }
 
     fn begin_field(&mut self, offset: usize) {
