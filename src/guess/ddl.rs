@@ -117,7 +117,7 @@ impl Guess {
                 one_line(name),
                 self.row_count
             )),
-            None => text.push_str(&self.no_key(&names, &candidates)),
+            None => text.push_str(&no_key(&names, &candidates)),
         }
         if is_renamed {
             text.push_str(
@@ -149,23 +149,6 @@ impl Guess {
         })
     }
 
-    fn no_key(&self, names: &[String], candidates: &[usize]) -> String {
-        let names: Vec<String> = candidates
-            .iter()
-            .filter_map(|index| names.get(*index))
-            .map(|name| one_line(name))
-            .take(5)
-            .collect();
-        let unique = if names.is_empty() {
-            "no column is unique in the sample".to_owned()
-        } else {
-            format!("unique in the sample, but not by name: {}", names.join(", "))
-        };
-        format!(
-            "-- No primary key ({unique}). `write: {{mode: upsert}}` needs one; without it load with `mode: insert`.\n"
-        )
-    }
-
     /// Storage by column; rows spread by the key; files sorted by the first time of the rows.
     fn properties(&self, table: &TableName, names: &[String], key: Option<usize>) -> String {
         let target = literal(&format!("{}.{}", quote_plain(&table.schema), quote_plain(&table.name)));
@@ -183,6 +166,19 @@ impl Guess {
         }
         text
     }
+}
+
+fn no_key(names: &[String], candidates: &[usize]) -> String {
+    let names: Vec<String> =
+        candidates.iter().filter_map(|index| names.get(*index)).map(|name| one_line(name)).take(5).collect();
+    let unique = if names.is_empty() {
+        "no column is unique in the sample".to_owned()
+    } else {
+        format!("unique in the sample, but not by name: {}", names.join(", "))
+    };
+    format!(
+        "-- No primary key ({unique}). `write: {{mode: upsert}}` needs one; without it load with `mode: insert`.\n"
+    )
 }
 
 /// The type on one server, and what deserves a remark.

@@ -226,7 +226,9 @@ impl Table {
             let kind = column::choose("", facts, Setting::default()).column.kind;
             let is_words = kind == Type::Text;
             if is_words {
-                quoted.iter().for_each(|text| facts.take_back(text, true));
+                for text in &quoted {
+                    facts.take_back(text, true);
+                }
             }
             for text in unquoted {
                 let is_everywhere = NULL_EVERYWHERE.contains(&text.as_str());
