@@ -24,44 +24,52 @@ pub enum Fate {
 }
 
 /// The fields of a file by name; without a header their names are their numbers.
-#[derive(Clone, Copy)]
 pub(super) struct Names<'n> {
-    pub(super) names: &'n [&'n str],
-    pub(super) has_header: bool,
+    names: &'n [&'n str],
+    /// The form in which they are compared.
+    folded: Vec<Cow<'n, str>>,
+    rule: HeaderMatch,
+    has_header: bool,
 }
 
-impl Names<'_> {
+impl<'n> Names<'n> {
+    pub(super) fn new(names: &'n [&'n str], rule: HeaderMatch, has_header: bool) -> Self {
+        let folded = names.iter().map(|name| fold(name, rule)).collect();
+        Self { names, folded, rule, has_header }
+    }
+
+    fn twice(&self, at: usize, other_at: usize) -> Error {
+        let name = |at: usize| self.names.get(at).copied().unwrap_or_default();
+        let ((one, other), number) = ((name(at), name(other_at)), other_at + 1);
+        let what = if one == other {
+            format!("the header names `{}` twice, fields {} and {number}", shown(one), at + 1)
+        } else {
+            format!(
+                "the header names `{}` and `{}`, which are the same under `header_match: relaxed`",
+                shown(one),
+                shown(other)
+            )
+        };
+        Error::config(what).with_hint(format!(
+            "`drop: [{number}]` leaves the second one out, `columns: {{name: {{from: {number}}}}}` takes it into another column"
+        ))
+    }
+
     /// Where the field is.
-    fn position(&self, field: &FieldRef, rule: HeaderMatch) -> Result<Option<usize>> {
+    fn position(&self, field: &FieldRef) -> Result<Option<usize>> {
         let name = match field {
             FieldRef::Number(number) => {
                 return Ok(number.checked_sub(1).filter(|at| *at < self.names.len()));
             }
             FieldRef::Named(_) if !self.has_header => return Ok(None),
-            FieldRef::Named(name) => fold(name, rule),
+            FieldRef::Named(name) => fold(name, self.rule),
         };
-        let mut found = (0..).zip(self.names).filter(|(_, other)| fold(other, rule) == name);
-        let (first, second) = (found.next(), found.next());
-        match (first, second) {
-            (Some((at, one)), Some((other_at, other))) => Err(twice(one, at, other, other_at)),
-            (first, _) => Ok(first.map(|(at, _)| at)),
+        let mut found = (0..).zip(&self.folded).filter(|(_, other)| **other == name).map(|(at, _)| at);
+        match (found.next(), found.next()) {
+            (Some(one), Some(other)) => Err(self.twice(one, other)),
+            (first, _) => Ok(first),
         }
     }
-}
-
-fn twice(one: &str, at: usize, other: &str, other_at: usize) -> Error {
-    let (name, number) = (shown(one), other_at + 1);
-    let what = if one == other {
-        format!("the header names `{name}` twice, fields {} and {number}", at + 1)
-    } else {
-        format!(
-            "the header names `{name}` and `{}`, which are the same under `header_match: relaxed`",
-            shown(other)
-        )
-    };
-    Error::config(what).with_hint(format!(
-        "`drop: [{number}]` leaves the second one out, `columns: {{name: {{from: {number}}}}}` takes it into another column"
-    ))
 }
 
 impl Plan {
@@ -69,7 +77,7 @@ impl Plan {
     ///
     /// # Errors
     /// `Config` for names that the table or the file has not, or has twice.
-    pub(super) fn assign(&self, names: Names<'_>, op_field: Option<usize>) -> Result<Vec<Fate>> {
+    pub(super) fn assign(&self, names: &Names<'_>, op_field: Option<usize>) -> Result<Vec<Fate>> {
         let mut fates = vec![Fate::Columns(Vec::new()); names.names.len()];
         if let Some(fate) = op_field.and_then(|at| fates.get_mut(at)) {
             *fate = Fate::Operation;
@@ -83,12 +91,12 @@ impl Plan {
         Ok(fates)
     }
 
-    fn assign_dropped(&self, names: Names<'_>, fates: &mut [Fate]) {
+    fn assign_dropped(&self, names: &Names<'_>, fates: &mut [Fate]) {
         let mapping = &self.route.mapping;
-        for (at, (fate, name)) in fates.iter_mut().zip(names.names).enumerate() {
+        for (at, (fate, name)) in fates.iter_mut().zip(&names.folded).enumerate() {
             let is_meant = |field: &FieldRef| match field {
                 FieldRef::Number(number) => *number == at + 1,
-                FieldRef::Named(dropped) => names.has_header && mapping.is_same(dropped, name),
+                FieldRef::Named(dropped) => names.has_header && fold(dropped, names.rule) == *name,
             };
             if *fate != Fate::Operation && mapping.drop.iter().any(is_meant) {
                 *fate = Fate::Dropped;
@@ -97,12 +105,12 @@ impl Plan {
     }
 
     /// The fields that the route names; answers which of them it names by number.
-    fn assign_sources(&self, names: Names<'_>, fates: &mut [Fate]) -> Result<Vec<usize>> {
+    fn assign_sources(&self, names: &Names<'_>, fates: &mut [Fate]) -> Result<Vec<usize>> {
         let mapping = &self.route.mapping;
         let mut numbered = Vec::new();
         for (column, field) in &mapping.sources {
             let Some(index) = self.table.column_index(column) else { continue };
-            let Some(at) = names.position(field, mapping.header_match)? else {
+            let Some(at) = names.position(field)? else {
                 if mapping.missing == Missing::Allow || mapping.default_of(column).is_some() {
                     continue;
                 }
@@ -126,14 +134,13 @@ impl Plan {
     }
 
     /// The other fields, by their own names.
-    fn assign_own(&self, names: Names<'_>, numbered: &[usize], fates: &mut [Fate]) -> Result<()> {
-        let rule = self.route.mapping.header_match;
+    fn assign_own(&self, names: &Names<'_>, numbered: &[usize], fates: &mut [Fate]) -> Result<()> {
         let columns: BTreeMap<Cow<'_, str>, usize> =
-            self.table.column_names().map(|name| fold(name, rule)).zip(0..).collect();
+            self.table.column_names().map(|name| fold(name, names.rule)).zip(0..).collect();
         let mut owners: BTreeMap<usize, usize> = BTreeMap::new();
-        for (at, (fate, name)) in fates.iter_mut().zip(names.names).enumerate() {
+        for (at, (fate, name)) in fates.iter_mut().zip(&names.folded).enumerate() {
             let Fate::Columns(taken) = fate else { continue };
-            let Some(index) = columns.get(&fold(name, rule)).copied() else { continue };
+            let Some(index) = columns.get(name).copied() else { continue };
             // By its number a field is meant whatever its name is.
             if numbered.contains(&at) || taken.contains(&index) {
                 continue;
@@ -145,8 +152,7 @@ impl Plan {
                 continue;
             }
             if let Some(owner) = owners.insert(index, at) {
-                let other = names.names.get(owner).copied().unwrap_or_default();
-                return Err(twice(other, owner, name, at));
+                return Err(names.twice(owner, at));
             }
             taken.push(index);
         }
@@ -190,7 +196,7 @@ impl Plan {
     }
 
     /// Fields that nothing was found for.
-    fn assign_rest(&self, names: Names<'_>, fates: &mut [Fate]) -> Result<()> {
+    fn assign_rest(&self, names: &Names<'_>, fates: &mut [Fate]) -> Result<()> {
         let mapping = &self.route.mapping;
         let mut unknown = Vec::new();
         let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
@@ -213,7 +219,7 @@ impl Plan {
                 continue;
             }
             if let Some(other) = kept.insert(name, at) {
-                return Err(twice(name, other, name, at));
+                return Err(names.twice(other, at));
             }
             *fate = Fate::Extra;
         }
@@ -261,7 +267,7 @@ impl Plan {
     }
 }
 
-fn absent(column: &str, field: &FieldRef, names: Names<'_>) -> Error {
+fn absent(column: &str, field: &FieldRef, names: &Names<'_>) -> Error {
     let what = mapping::label(field);
     let error = Error::config(format!("the file has no {what}, from which column `{column}` is filled"));
     let near = match field {
