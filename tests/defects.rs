@@ -5,6 +5,8 @@ mod support;
 
 #[path = "load/harness.rs"]
 mod harness;
+#[path = "defects/delivery.rs"]
+mod delivery;
 #[path = "defects/mapping.rs"]
 mod mapping;
 #[path = "defects/typing.rs"]
