@@ -3,10 +3,10 @@
 
 mod support;
 
-#[path = "load/harness.rs"]
-mod harness;
 #[path = "defects/delivery.rs"]
 mod delivery;
+#[path = "load/harness.rs"]
+mod harness;
 #[path = "defects/mapping.rs"]
 mod mapping;
 #[path = "defects/typing.rs"]

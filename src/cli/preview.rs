@@ -245,4 +245,3 @@ fn sum(previewed: &Preview) -> String {
         bad => format!("{} {noun}, {bad} bad, {types}", previewed.rows.len()),
     }
 }
-}

@@ -111,12 +111,12 @@ fn differences(one: &Guess, other: &Guess) -> Vec<String> {
     let names =
         |guess: &Guess| guess.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>().join(", ");
     let (mine, theirs) = (names(one), names(other));
-    if mine != theirs {
-        compare("columns", &mine, &theirs);
-    } else {
+    if mine == theirs {
         for (one, other) in one.columns.iter().zip(&other.columns) {
             compare(&format!("column {}:", one.name), &one.kind.sql(), &other.kind.sql());
         }
+    } else {
+        compare("columns", &mine, &theirs);
     }
     found
 }

@@ -51,10 +51,8 @@ fn defect_23_a_table_whose_rows_are_replaced_stays_what_it_is() {
         "CREATE TABLE t (id int8 PRIMARY KEY, name text NOT NULL, made date DEFAULT '2024-01-01')",
     );
     lab.db.run("INSERT INTO t VALUES (1, 'old', NULL), (9, 'gone', NULL)");
-    let config = lab.file(
-        "holoload.yaml",
-        "routes: [{object: '**', table: t, write: {mode: snapshot, scope: table}}]",
-    );
+    let config = lab
+        .file("holoload.yaml", "routes: [{object: '**', table: t, write: {mode: snapshot, scope: table}}]");
     let path = lab.file("input.csv", "id,name\n1,new\n2,b\n");
     let run = lab.holoload(&["load", "--json", "--config", &config, &path]).without("HOLOLOAD_TABLE").run();
     run.loaded();
