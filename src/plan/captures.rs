@@ -347,12 +347,13 @@ pub(super) fn refuse_hidden(routes: &[Arc<Route>]) -> Result<()> {
 
 fn hides(earlier: &Route, later: &Route) -> bool {
     let is_literal = |glob: &str| !glob.contains(['*', '?', '[', '{', '\\']);
-    let (wide, narrow) = (earlier.matcher.glob().glob(), later.matcher.glob().glob());
+    // A capture is at least one character, which `*` need not be: between whole routes that is no difference.
+    let [wide, narrow] = [earlier, later].map(|route| route.matcher.glob().glob().replace("?*", "*"));
     if wide == "**" || wide == narrow {
         return true;
     }
-    if is_literal(narrow) {
-        return earlier.matcher.is_match(narrow);
+    if is_literal(&narrow) {
+        return earlier.matcher.is_match(&narrow);
     }
     let Some(folder) = wide.strip_suffix("/**").filter(|folder| is_literal(folder)) else { return false };
     narrow.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)

@@ -108,7 +108,7 @@ fn what_a_key_must_not_mean_is_refused_for_that_object() {
     load(&lab, "2024-01-05/1.csv", "id\n1\n", own).failed(
         2,
         "the capture `{dat}` fills column `dat`, table `public.orders` has no such column",
-        "`columns: {dt: \"{dat}\"}`",
+        "`columns: {…: \"{dat}\"}`",
     );
 }
 
