@@ -168,6 +168,9 @@ impl Plan {
         if mapping.constants.iter().any(|(filled, _)| filled == name) {
             return refuse("is filled with a constant", ", or from `columns:`");
         }
+        if mapping.captured.iter().any(|(filled, _)| filled == name) {
+            return refuse("is filled from the object's key", "");
+        }
         if mapping.extras.as_deref() == Some(name) {
             return refuse("takes the fields without a column", ", or `extras` from the route");
         }

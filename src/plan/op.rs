@@ -121,6 +121,7 @@ pub(super) fn check_soft_delete(route: &Route, table: &Table) -> Result<()> {
     let mapping = &route.mapping;
     let is_filled = route.columns.iter().any(|(filled, _)| filled == name)
         || mapping.constants.iter().any(|(filled, _)| filled == name)
+        || mapping.captured.iter().any(|(filled, _)| filled == name)
         || mapping.source(name).is_some()
         || mapping.extras.as_deref() == Some(name);
     if is_filled || route.newer_by.as_deref() == Some(name) {

@@ -172,7 +172,7 @@ fn extras_that_cannot_be_kept_are_refused() {
     let lab = Lab::new("mapping_extras_bad", TABLE);
     for (route, text, message, hint) in [
         (
-            "extras: rest",
+            "extras: rest, parse: {header: true}",
             "order_id,x,x\n1,2,3\n",
             "the header names `x` twice, fields 2 and 3",
             "`drop: [3]`",
@@ -418,4 +418,22 @@ fn verify_compares_by_the_same_mapping() {
     }
     let ledger = lab.holoload(&["history", "--json"]).run().exits(0).stdout;
     assert_contains(&ledger, "v.csv");
+}
+
+#[test]
+fn a_column_that_the_key_fills_takes_no_field() {
+    let lab = Lab::new("mapping_captured", TABLE);
+    let address = lab.put("day=2024-02-29/a.csv", "order_id,day\n1,2024-01-01\n");
+    let with = |route: &str| {
+        let config = format!("routes: [{{object: 's3://*/day={{day}}/*.csv', table: t, {route}}}]");
+        let config = lab.file("c.yml", config);
+        lab.load(&address).without("HOLOLOAD_TABLE").env("HOLOLOAD_CONFIG", config).argument("--force").run()
+    };
+    with("drift: ignore").failed(
+        2,
+        "column `day` is filled from the object's key, the file must not have it",
+        "`drop: [day]`",
+    );
+    with("drop: [day]").loaded();
+    assert_eq!(lab.rows("SELECT order_id, day FROM t"), ["1|2024-02-29"]);
 }
