@@ -5,6 +5,8 @@
 //! [`Step::Malformed`], with its bytes.
 
 pub mod csv;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 
 /// Where a record begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
