@@ -13,11 +13,11 @@ use crate::aws::{Aws, Body as S3Body, Head, Pin};
 use crate::error::{Error, Result};
 
 /// Reopened so often over the whole object; a network that breaks more often is a matter for a later try.
-const REOPEN_MAX: u32 = 8;
+pub(super) const REOPEN_MAX: u32 = 8;
 /// The first pause before reopening; doubled each time.
-const REOPEN_PAUSE_MS: u64 = 100;
+pub(super) const REOPEN_PAUSE_MS: u64 = 100;
 /// And never longer than this.
-const REOPEN_PAUSE_MAX_MS: u64 = 5_000;
+pub(super) const REOPEN_PAUSE_MAX_MS: u64 = 5_000;
 /// Read from files and standard input at a time.
 const FILE_CHUNK_BYTES: usize = 256 * 1024;
 
@@ -176,7 +176,7 @@ async fn read_chunk(source: &mut (impl AsyncReadExt + Unpin)) -> Result<Option<B
     Ok((count > 0).then(|| chunk.freeze()))
 }
 
-fn version_of(head: Head) -> ObjectVersion {
+pub(super) fn version_of(head: Head) -> ObjectVersion {
     ObjectVersion {
         version_id: head.version_id,
         etag: head.etag,
@@ -186,7 +186,7 @@ fn version_of(head: Head) -> ObjectVersion {
 }
 
 /// A file's version is its size and time of change.
-fn local_version(metadata: &std::fs::Metadata) -> ObjectVersion {
+pub(super) fn local_version(metadata: &std::fs::Metadata) -> ObjectVersion {
     let changed = metadata.modified().ok();
     let since = changed.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     ObjectVersion {
