@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 use holoload::decode::Step;
-use holoload::decode::csv::{CsvDecoder, Dialect, Escape, FIELD_COUNT_MAX};
+use holoload::decode::csv::{CsvDecoder, Delimiter, Dialect, Escape, FIELD_COUNT_MAX};
 
 use self::steps::{Seen, assert_covers, decode, decode_in_all_chunkings};
 
@@ -17,18 +17,19 @@ mod random;
 #[path = "decode_csv/steps.rs"]
 mod steps;
 
-const CSV: Dialect = Dialect { delimiter: b',', quote: Some(b'"'), escape: Escape::Doubled, skip_lines: 0 };
+const CSV: Dialect = Dialect::CSV;
 const BACKSLASH: Dialect = Dialect { escape: Escape::Byte(b'\\'), ..CSV };
 const UNQUOTED: Dialect = Dialect { quote: None, ..CSV };
 const UNQUOTED_BACKSLASH: Dialect = Dialect { quote: None, ..BACKSLASH };
-const TAB: Dialect = Dialect { delimiter: b'\t', ..CSV };
-const NUL: Dialect = Dialect { delimiter: 0, ..CSV };
-const SINGLE: Dialect = Dialect { delimiter: b';', quote: Some(b'\''), ..CSV };
 
 /// Long enough that no case comes near it.
 const AMPLE_BYTES: usize = 1 << 20;
 const fn skipping(skip_lines: u64) -> Dialect {
     Dialect { skip_lines, ..CSV }
+}
+
+fn delimited(delimiter: &str) -> Dialect {
+    Dialect { delimiter: Delimiter::new(delimiter.as_bytes()).unwrap(), ..CSV }
 }
 
 /// Decodes every text in all chunkings and compares the steps with their texts.
@@ -81,9 +82,9 @@ fn a_delimiter_always_starts_another_field() {
         (CSV, b"a,,b\n", &["1:0 a||b"]),
         (CSV, b"a, b ,c\n", &["1:0 a| b |c"]),
         (CSV, b"a,b,c\nd\ne,f", &["1:0 a|b|c", "2:6 d", "3:8 e|f"]),
-        (TAB, b"a\tb,c\t\n", &["1:0 a|b,c|"]),
-        (NUL, b"a\0b,c\0\n", &["1:0 a|b,c|"]),
-        (SINGLE, b"a;'b;''';\"c\n", &["1:0 a|<b;'>|\"c"]),
+        (delimited("\t"), b"a\tb,c\t\n", &["1:0 a|b,c|"]),
+        (delimited("\0"), b"a\0b,c\0\n", &["1:0 a|b,c|"]),
+        (Dialect { quote: Some(b'\''), ..delimited(";") }, b"a;'b;''';\"c\n", &["1:0 a|<b;'>|\"c"]),
         (CSV, "é,日本\n".as_bytes(), &["1:0 é|日本"]),
     ]);
 }
@@ -181,7 +182,11 @@ fn what_is_malformed_says_so_and_the_next_record_is_read() {
         (CSV, b"\"a", &["1:0 field 0: a quoted field is never closed"]),
         (CSV, b"\"a\n", &["1:0 field 0: a quoted field is never closed"]),
         (CSV, b"\"\"\"", &["1:0 field 0: a quoted field is never closed"]),
-        (CSV, b"a\nb,c,\"d\ne\nf\r\n", &["1:0 a", "2:2 field 2: a quoted field is never closed"]),
+        (
+            CSV,
+            b"a\nb,c,\"d\ne\nf\r\n",
+            &["1:0 a", "2:2 field 2: a quoted field is never closed", "3:9 e", "4:11 f"],
+        ),
         (CSV, b"\"a\"b,\"c\n", &["1:0 field 1: a quoted field is never closed"]),
     ]);
 }
@@ -238,8 +243,12 @@ fn a_dialect_that_contradicts_itself_does_not_panic() {
     for delimiter in bytes {
         for quote in bytes {
             for escape in bytes {
-                let dialect =
-                    Dialect { delimiter, quote: Some(quote), escape: Escape::Byte(escape), skip_lines: 0 };
+                let dialect = Dialect {
+                    delimiter: delimiter.into(),
+                    quote: Some(quote),
+                    escape: Escape::Byte(escape),
+                    ..CSV
+                };
                 decode_in_all_chunkings(dialect, AMPLE_BYTES, text);
             }
         }

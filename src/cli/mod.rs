@@ -240,6 +240,10 @@ fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> RouteS
             (None, first) => first.map_or_else(WriteSettings::default, |route| route.write.clone()),
         },
         columns: first.map(|route| route.columns.clone()).unwrap_or_default(),
+        drop: first.map(|route| route.drop.clone()).unwrap_or_default(),
+        extras: first.and_then(|route| route.extras.clone()),
+        missing: first.map(|route| route.missing).unwrap_or_default(),
+        drift: first.map(|route| route.drift).unwrap_or_default(),
         bad_rows: first.and_then(|route| route.bad_rows),
     }
 }

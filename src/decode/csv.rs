@@ -33,14 +33,17 @@
 use std::mem;
 
 use bytes::{Bytes, BytesMut};
-use memchr::memchr2;
+use memchr::{memchr, memchr2, memmem};
 
 use self::scan::Scanner;
 use super::{Position, Record, Step};
 use crate::error::{Error, Result};
 
+mod dialect;
+mod gap;
 mod scan;
 
+pub use self::dialect::{Delimiter, Dialect, Escape, Marker, RecordEnd, StrayQuotes};
 pub use self::scan::FIELD_COUNT_MAX;
 
 /// The largest record that can be allowed: spans are 32 bits wide.
@@ -50,53 +53,28 @@ pub const RECORD_BYTES_CAP: usize = 1 << 30;
 /// record does not hold its memory for the rest of the object.
 const BUFFER_KEEP_BYTES: usize = 1 << 20;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// How a quote is written inside a quoted field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Escape {
-    /// Twice.
-    Doubled,
-    /// After this byte, or twice.
-    Byte(u8),
-}
-
-/// How the text is laid out. The bytes should differ from one another and from CR and LF; where they do not, CR
-/// and LF win over the delimiter, and the delimiter over the quote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dialect {
-    /// Stands between two fields.
-    pub delimiter: u8,
-    /// Stands around a field; `None`: no byte does.
-    pub quote: Option<u8>,
-    /// How a quote is written inside quotes.
-    pub escape: Escape,
-    /// Physical lines before the first record.
-    pub skip_lines: u64,
-}
-
-impl Default for Dialect {
-    fn default() -> Self {
-        Self { delimiter: b',', quote: Some(b'"'), escape: Escape::Doubled, skip_lines: 0 }
-    }
-}
-
 /// Decodes one object of delimited text.
 #[derive(Debug)]
 pub struct CsvDecoder {
     scanner: Scanner,
     record_bytes_max: usize,
     skip_lines: u64,
+    comment: Option<Marker>,
+    record_end: RecordEnd,
     chunk: Bytes,
     /// The first byte of the chunk that is neither answered nor carried.
     at: usize,
     /// The record so far, where it began in an earlier chunk.
     carry: Vec<u8>,
     decoded: Vec<u8>,
+    /// The lines that a record in the carry lost, where it lost only some; the others are in the chunk again.
+    lost: Bytes,
     /// Where the current record begins, or the next one.
     position: Position,
     /// A line passed over ended in CR: a line feed that follows is part of that line end.
     is_after_return: bool,
+    /// The line passed over is a comment, of which the end has not come yet.
+    is_in_comment: bool,
     is_answered: bool,
     is_finished: bool,
     too_long: Option<TooLong>,
@@ -114,15 +92,19 @@ impl CsvDecoder {
     /// long, and in any case at most [`RECORD_BYTES_CAP`].
     pub fn new(dialect: Dialect, record_bytes_max: usize) -> Self {
         Self {
-            scanner: Scanner::new(dialect),
+            scanner: Scanner::new(&dialect),
             record_bytes_max: record_bytes_max.min(RECORD_BYTES_CAP),
             skip_lines: dialect.skip_lines,
+            comment: dialect.comment,
+            record_end: dialect.record_end,
             chunk: Bytes::new(),
             at: 0,
             carry: Vec::new(),
             decoded: Vec::new(),
+            lost: Bytes::new(),
             position: Position { line: 1, byte: 0 },
             is_after_return: false,
+            is_in_comment: false,
             is_answered: false,
             is_finished: false,
             too_long: None,
@@ -214,50 +196,10 @@ impl CsvDecoder {
                 self.decoded.clear();
                 self.decoded.shrink_to(BUFFER_KEEP_BYTES);
             }
-        }
-    }
-
-    /// Passes over everything in the chunk that belongs to no record; whether a record begins after it.
-    fn reach_record(&mut self) -> bool {
-        if self.position.byte == 0 && !self.pass_mark() {
-            return false;
-        }
-        while let Some(rest) = self.chunk.get(self.at..)
-            && let Some(&first) = rest.first()
-        {
-            if mem::take(&mut self.is_after_return) && first == b'\n' {
-                self.pass(1);
-            } else if first == b'\n' || first == b'\r' {
-                self.pass(1);
-                self.position.line += 1;
-                self.is_after_return = first == b'\r';
-                self.skip_lines = self.skip_lines.saturating_sub(1);
-            } else if self.skip_lines == 0 {
-                return true;
-            } else if let Some(length) = memchr2(b'\r', b'\n', rest) {
-                self.pass(length);
-            } else {
-                self.pass(rest.len());
+            if !self.lost.is_empty() {
+                self.lost = Bytes::new();
             }
         }
-        false
-    }
-
-    /// Passes over a byte-order mark; `false` while it is not known whether there is one.
-    fn pass_mark(&mut self) -> bool {
-        let start = self.chunk.get(..BYTE_ORDER_MARK.len()).unwrap_or(&self.chunk);
-        if start == BYTE_ORDER_MARK {
-            self.pass(BYTE_ORDER_MARK.len());
-        } else if BYTE_ORDER_MARK.starts_with(start) && !self.is_finished {
-            // The bytes stay in the chunk, and the next push joins them to what it brings.
-            return false;
-        }
-        true
-    }
-
-    fn pass(&mut self, length: usize) {
-        self.at += length;
-        self.position.byte += length as u64;
     }
 
     /// Adds what was scanned of the chunk, which is all from `begin` on, to the carry.
@@ -280,12 +222,20 @@ impl CsvDecoder {
 
     /// Hands out the scanned record: the carry, or where that is empty the chunk from `begin`.
     fn answer(&mut self, begin: usize) -> Step<'_> {
-        let raw = match self.carry.as_slice() {
-            [] => self.chunk.get(begin..self.at).unwrap_or_default(),
-            carried => carried,
+        let mut line_count = 1 + self.scanner.line_end_count();
+        if let Some((field_start, lines_before)) = self.scanner.cut()
+            && let Some(end) = self.line_end(begin, field_start)
+        {
+            line_count = 1 + lines_before;
+            self.give_back(begin, end);
+        }
+        let raw = match (self.carry.as_slice(), &self.lost[..]) {
+            ([], []) => self.chunk.get(begin..self.at).unwrap_or_default(),
+            ([], lost) => lost,
+            (carried, _) => carried,
         };
         let position = self.position;
-        self.position.line += 1 + self.scanner.line_end_count();
+        self.position.line += line_count;
         self.position.byte += raw.len() as u64;
         self.is_answered = true;
 
@@ -304,6 +254,45 @@ impl CsvDecoder {
     }
 }
 
+impl CsvDecoder {
+    /// The end of the first line of the scanned record that ends behind its byte `from`, if there is one and the
+    /// record does not end there as well.
+    fn line_end(&self, begin: usize, from: usize) -> Option<usize> {
+        let record = match self.carry.as_slice() {
+            [] => self.chunk.get(begin..self.at)?,
+            carried => carried,
+        };
+        let rest = record.get(from..)?;
+        let end = match self.record_end {
+            RecordEnd::Any => {
+                let at = memchr2(b'\r', b'\n', rest)?;
+                at + if rest.get(at..)?.starts_with(b"\r\n") { 2 } else { 1 }
+            }
+            RecordEnd::Lf => memchr(b'\n', rest)? + 1,
+            RecordEnd::Cr => memchr(b'\r', rest)? + 1,
+            RecordEnd::Crlf => memmem::find(rest, b"\r\n")? + 2,
+        };
+        Some(from + end).filter(|end| *end < record.len())
+    }
+
+    /// Takes the scanned record for its first `end` bytes; those behind them are read again.
+    fn give_back(&mut self, begin: usize, end: usize) {
+        self.scanner.forget_chunk();
+        if self.carry.is_empty() {
+            self.at = begin + end;
+            return;
+        }
+        let mut record = Bytes::from(mem::take(&mut self.carry));
+        self.lost = record.split_to(end);
+        let rest = self.chunk.split_off(self.at.min(self.chunk.len()));
+        self.chunk = record;
+        self.at = 0;
+        if !rest.is_empty() {
+            self.push(rest);
+        }
+    }
+}
+
 impl TooLong {
     fn error(self, record_bytes_max: usize) -> Error {
         let Position { line, byte } = self.position;
@@ -319,7 +308,7 @@ impl TooLong {
 }
 
 /// Makes room for `extra` bytes, doubling as `Vec` does but not beyond `bytes_max`.
-fn reserve(buffer: &mut Vec<u8>, extra: usize, bytes_max: usize) {
+pub(super) fn reserve(buffer: &mut Vec<u8>, extra: usize, bytes_max: usize) {
     let needed = buffer.len() + extra;
     if needed > buffer.capacity() {
         let wanted = (2 * buffer.capacity()).min(bytes_max).max(needed);

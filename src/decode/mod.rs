@@ -5,6 +5,7 @@
 //! [`Step::Malformed`], with its bytes.
 
 pub mod csv;
+pub mod json;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 
@@ -78,15 +79,55 @@ pub enum Malformation {
     TextAfterQuote,
     /// The record has more fields than any table could take.
     TooManyFields,
+    /// The grammar of JSON does not have it.
+    NotJson,
+    /// A string holds a control character that is not escaped.
+    ControlCharacter,
+    /// Half of a surrogate pair is escaped without the other.
+    LoneSurrogate,
+    /// Objects and arrays are nested deeper than any column could take.
+    JsonDepth,
+    /// It is JSON, but not an object.
+    NotAnObject,
+    /// One name stands twice in an object.
+    DuplicateName,
+    /// A path leads into a value that is neither an object nor an array.
+    NoWayThrough,
+    /// A name (at this place in the record's bytes, escapes included) that no column is known for.
+    UnknownName(Span),
+    /// The same for the name of a column that the first records did not have.
+    LateName(Span),
+    /// Bytes that are not UTF-8.
+    NotUtf8,
+    /// A quoted field is longer than the dialect allows.
+    FieldTooLong,
 }
 
 impl Malformation {
+    /// Whether the end of what is malformed is known for sure all the same.
+    pub fn is_bounded(self) -> bool {
+        !matches!(self, Self::NotJson | Self::ControlCharacter | Self::JsonDepth | Self::UnterminatedQuote)
+    }
+
     /// The reason as it stands in the errors file.
     pub fn reason(self) -> &'static str {
         match self {
             Self::UnterminatedQuote => "a quoted field is never closed",
             Self::TextAfterQuote => "text after a closing quote",
             Self::TooManyFields => "too many fields",
+            Self::NotJson => "not well-formed JSON",
+            Self::ControlCharacter => "a control character in a JSON string",
+            Self::LoneSurrogate => "half of a surrogate pair in a JSON string",
+            Self::JsonDepth => "JSON nested deeper than 128 levels",
+            Self::NotAnObject => "not a JSON object",
+            Self::DuplicateName => "a name that stands twice in a JSON object",
+            Self::NoWayThrough => "a path leads into a value that is neither an object nor an array",
+            Self::UnknownName(_) => "a name that the table has no column for",
+            Self::LateName(_) => {
+                "a column that the first records do not have: name it under `columns:` to have it loaded"
+            }
+            Self::NotUtf8 => "not UTF-8",
+            Self::FieldTooLong => "a quoted field is longer than `field_bytes_max`",
         }
     }
 }

@@ -9,9 +9,9 @@ use crate::decode::csv::{CsvDecoder, Dialect};
 use crate::decode::{Malformation, Position, Record, Step};
 use crate::error::{Error, Result};
 use crate::ledger::ResumePoint;
-use crate::plan::{First, Layout, Limits, Metadata, PERCENT_FROM_ROWS, Plan};
+use crate::plan::{Fill, First, Layout, Limits, Metadata, PERCENT_FROM_ROWS, Plan};
 use crate::reject::{Reject, Rejects};
-use crate::row::{Encoder, Extra, Marks, Moments, Reason, Refusal, Rules, Slot};
+use crate::row::{Encoder, Extra, Marks, Members, Moments, Reason, Refusal, Rules, Slot};
 use crate::sink::{Batch, Refused};
 use crate::table::Kind;
 
@@ -63,7 +63,7 @@ impl<'a> Intake<'a> {
         Self {
             plan,
             rules: Rules {
-                null_string: plan.route.null_string.clone().into_bytes(),
+                null_string: plan.route.null_strings.first().cloned().unwrap_or_default().into_bytes(),
                 zone: zone.clone(),
                 moments,
             },
@@ -109,7 +109,7 @@ impl<'a> Intake<'a> {
         };
         let header = point.header.as_deref().unwrap_or_default();
         self.rejects.set_header(dialect.skip_lines, header.as_bytes());
-        let encoder = encoder(self.plan, &layout, &self.rules, &self.facts);
+        let encoder = encoder(self.plan, &layout, &self.rules, &self.facts)?;
         self.encoder = Some((encoder, layout));
         Ok(self)
     }
@@ -241,7 +241,8 @@ impl<'a> Intake<'a> {
                 "the object was read as {name}, by its bytes: `parse: {{charset: {name}}}` says it for sure"
             )
         });
-        cut.into_iter().chain(guessed).collect()
+        let left_out = self.layout().map(|layout| layout.warnings.clone()).unwrap_or_default();
+        cut.into_iter().chain(guessed).chain(left_out).collect()
     }
 
     /// How many more bad rows are put up with.
@@ -324,7 +325,7 @@ impl Opened {
             First::Header(layout) => (layout, false),
             First::Data(layout) => (layout, true),
         };
-        let encoder = encoder(plan, &layout, rules, facts);
+        let encoder = encoder(plan, &layout, rules, facts)?;
         let is_decided = plan.route.header == crate::plan::HeaderRule::Absent;
         if is_data && !is_decided && !encoder.types_cleanly(record) {
             return Err(plan.neither(record));
@@ -335,7 +336,7 @@ impl Opened {
     }
 }
 
-fn encoder(plan: &Plan, layout: &Layout, rules: &Rules, facts: &Facts) -> Encoder {
+fn encoder(plan: &Plan, layout: &Layout, rules: &Rules, facts: &Facts) -> Result<Encoder> {
     let slots = layout.slots.iter().enumerate().filter_map(|(at, slot)| {
         let column = plan.table.columns.get(slot.column)?;
         Some(Slot {
@@ -346,11 +347,37 @@ fn encoder(plan: &Plan, layout: &Layout, rules: &Rules, facts: &Facts) -> Encode
             is_key: at < layout.key_count,
         })
     });
-    let extras = layout.filled.iter().map(|metadata| facts.fill(*metadata));
+    let extras = layout.filled.iter().map(|fill| match fill {
+        Fill::Metadata(metadata) => facts.fill(*metadata),
+        Fill::Constant(text) | Fill::Default(text) => Extra::Text(Some(text.clone().into_bytes())),
+        Fill::Extras => Extra::Members(Members::new(layout.extras())),
+    });
     let extras = extras.chain(facts.deletion(plan)).collect();
-    Encoder::new(rules.clone(), slots.collect(), layout.field_count)
+    let encoder = Encoder::new(rules.clone(), slots.collect(), layout.field_count)
         .with_extras(extras)
-        .with_marks(marks(plan, layout))
+        .with_marks(marks(plan, layout));
+    check_constants(plan, layout, &encoder)?;
+    Ok(encoder)
+}
+
+/// A constant that its column does not take would make every row a bad one.
+fn check_constants(plan: &Plan, layout: &Layout, encoder: &Encoder) -> Result<()> {
+    for (index, fill) in layout.filled.iter().enumerate() {
+        let word = match fill {
+            Fill::Constant(_) => "constant",
+            Fill::Default(_) => "default",
+            Fill::Metadata(_) | Fill::Extras => continue,
+        };
+        encoder.check_extra(index).map_err(|reason| {
+            let slot = layout.slots.iter().find(|slot| slot.field == layout.field_count + index);
+            let column = slot.and_then(|slot| plan.table.columns.get(slot.column));
+            let (name, sql_type) = column.map_or(("", ""), |column| (&column.name, &column.sql_type));
+            Error::config(format!("`columns.{name}`: its `{word}` does not fit: {reason}")).with_hint(
+                format!("the column is of type `{sql_type}`; write a text that a file could have there"),
+            )
+        })?;
+    }
+    Ok(())
 }
 
 fn marks(plan: &Plan, layout: &Layout) -> Option<Marks> {

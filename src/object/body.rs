@@ -3,11 +3,13 @@
 //! An S3 body that breaks is opened again by Range from the byte after the last one that was handed out, with
 //! the same version or ETag: bytes of two versions are never joined. Retries are counted over the whole object.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
+use super::parts::ObjectParts;
 use super::{ObjectRef, ObjectVersion};
 use crate::aws::{Aws, Body as S3Body, Head, Pin};
 use crate::error::{Error, Result};
@@ -33,8 +35,10 @@ pub struct ObjectBody {
 
 enum Source {
     S3(Box<S3Source>),
-    File(tokio::fs::File),
+    File { file: tokio::fs::File, object: ObjectRef },
     Stdin(tokio::io::Stdin),
+    /// Not from its beginning, but wherever it is asked for.
+    Parts(Box<ObjectParts>),
 }
 
 struct S3Source {
@@ -78,6 +82,55 @@ impl ObjectBody {
         Ok(Self { source, version, offset: from, reopened: 0 })
     }
 
+    /// Opens an object that is read in parts; the last `tail_bytes` come along.
+    ///
+    /// # Errors
+    /// As for the whole; `Input` for standard input and for an empty object.
+    pub async fn open_in_parts(
+        aws: Option<&Aws>,
+        object: &ObjectRef,
+        wanted: &ObjectVersion,
+        tail_bytes: u64,
+    ) -> Result<Self> {
+        let parts = ObjectParts::open(aws, object, wanted, tail_bytes).await?;
+        let version = parts.version.clone();
+        Ok(Self { source: Source::Parts(Box::new(parts)), version, offset: 0, reopened: 0 })
+    }
+
+    fn into_parts(self) -> Result<Self> {
+        let Self { source, version, offset, reopened } = self;
+        let parts = match source {
+            Source::S3(source) => {
+                let S3Source { aws, object, pin, .. } = *source;
+                ObjectParts::of_s3(aws, object, pin, version.clone(), reopened)
+            }
+            Source::File { file, object } => ObjectParts::of_file(file, object, version.clone()),
+            Source::Stdin(_) => return Err(super::parts::no_end()),
+            Source::Parts(parts) => *parts,
+        };
+        Ok(Self { source: Source::Parts(Box::new(parts)), version, offset, reopened })
+    }
+
+    /// Reads a part of the object. One that was opened at its beginning is not read from there any more.
+    ///
+    /// # Errors
+    /// `Transient` once the retries are used up; `Input` when the object changed under the reader, has no such bytes, or
+    /// cannot be read but from its beginning.
+    pub async fn part(&mut self, range: Range<u64>) -> Result<Bytes> {
+        if !matches!(self.source, Source::Parts(_)) {
+            let stdin = Source::Stdin(tokio::io::stdin());
+            let version = self.version.clone();
+            let (offset, reopened) = (self.offset, self.reopened);
+            let old = std::mem::replace(self, Self { source: stdin, version, offset, reopened });
+            *self = old.into_parts()?;
+        }
+        let Source::Parts(parts) = &mut self.source else { return Err(Error::bug("read a part of an object")) };
+        let bytes = parts.read(range).await;
+        self.reopened = parts.reopened();
+        self.offset = parts.fetched();
+        bytes
+    }
+
     async fn open_local(object: &ObjectRef, from: u64) -> Result<Self> {
         if object.bucket == super::STDIN_BUCKET {
             let source = Source::Stdin(tokio::io::stdin());
@@ -93,7 +146,7 @@ impl ObjectBody {
             file.seek(std::io::SeekFrom::Start(from)).await.map_err(refuse)?;
         }
         let version = local_version(&metadata);
-        Ok(Self { source: Source::File(file), version, offset: from, reopened: 0 })
+        Ok(Self { source: Source::File { file, object: object.clone() }, version, offset: from, reopened: 0 })
     }
 
     /// Whether the object can be opened again in its middle.
@@ -101,7 +154,7 @@ impl ObjectBody {
         !matches!(self.source, Source::Stdin(_))
     }
 
-    /// Bytes handed out so far.
+    /// Bytes handed out so far, or of all parts that were read.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -117,9 +170,10 @@ impl ObjectBody {
     /// `Transient` once the retries are used up; `Input` when the object changed under the reader.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         let chunk = match &mut self.source {
-            Source::File(file) => read_chunk(file).await?,
+            Source::File { file, .. } => read_chunk(file).await?,
             Source::Stdin(stdin) => read_chunk(stdin).await?,
             Source::S3(_) => self.next_of_s3().await?,
+            Source::Parts(_) => return Err(Error::bug("read an object to its end that is read in parts")),
         };
         self.offset += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         Ok(chunk)

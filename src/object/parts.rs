@@ -21,8 +21,16 @@ pub struct ObjectParts {
     /// What is being read.
     pub version: ObjectVersion,
     size: u64,
+    /// The end of the object, which came when it was opened.
+    tail: Bytes,
     fetched: u64,
     reopened: u32,
+}
+
+/// Standard input has no end to begin with.
+pub(super) fn no_end() -> Error {
+    Error::input("read standard input from its end")
+        .with_hint("a Parquet file is read from its end: give its path instead of `-`")
 }
 
 enum Source {
@@ -41,13 +49,12 @@ impl ObjectParts {
         object: &ObjectRef,
         wanted: &ObjectVersion,
         tail_bytes: u64,
-    ) -> Result<(Self, Bytes)> {
+    ) -> Result<Self> {
         if object.bucket == STDIN_BUCKET {
-            return Err(Error::input("read standard input from its end")
-                .with_hint("a Parquet file is read from its end: give its path instead of `-`"));
+            return Err(no_end());
         }
         if !object.is_s3() {
-            return Self::open_local(object, tail_bytes).await;
+            return Self::open_local(object).await;
         }
         let aws = aws.ok_or_else(|| Error::bug("open an S3 object without a client"))?;
         let mut pin = Pin {
@@ -77,34 +84,33 @@ impl ObjectParts {
         // From here on the version that was opened is the one to go on with.
         pin = Pin { version_id: version.version_id.clone().or(pin.version_id), etag: version.etag.clone() };
         let source = Source::S3 { aws: Box::new(aws.clone()), pin };
-        let mut parts = Self { source, object: object.clone(), version, size, fetched: 0, reopened };
-        let tail = parts.collect(start..size, Some(body)).await?;
-        Ok((parts, tail))
+        let object = object.clone();
+        let mut parts = Self { source, object, version, size, tail: Bytes::new(), fetched: 0, reopened };
+        parts.tail = parts.collect(start..size, Some(body)).await?;
+        Ok(parts)
     }
 
-    async fn open_local(object: &ObjectRef, tail_bytes: u64) -> Result<(Self, Bytes)> {
+    /// The same for an object of S3 that is open already.
+    pub(super) fn of_s3(aws: Aws, object: ObjectRef, pin: Pin, version: ObjectVersion, reopened: u32) -> Self {
+        let size = version.size.unwrap_or(0);
+        let source = Source::S3 { aws: Box::new(aws), pin };
+        Self { source, object, version, size, tail: Bytes::new(), fetched: 0, reopened }
+    }
+
+    /// The same for an open file.
+    pub(super) fn of_file(file: tokio::fs::File, object: ObjectRef, version: ObjectVersion) -> Self {
+        let size = version.size.unwrap_or(0);
+        Self { source: Source::File(file), object, version, size, tail: Bytes::new(), fetched: 0, reopened: 0 }
+    }
+
+    async fn open_local(object: &ObjectRef) -> Result<Self> {
         let refuse = |source| Error::input(format!("open `{}`", object.key)).with_source(source);
         let file = tokio::fs::File::open(&object.key).await.map_err(refuse)?;
         let metadata = file.metadata().await.map_err(refuse)?;
         if metadata.is_dir() {
             return Err(Error::input(format!("open `{}`: it is a directory", object.key)));
         }
-        let size = metadata.len();
-        let mut parts = Self {
-            source: Source::File(file),
-            object: object.clone(),
-            version: local_version(&metadata),
-            size,
-            fetched: 0,
-            reopened: 0,
-        };
-        let tail = parts.read(size.saturating_sub(tail_bytes)..size).await?;
-        Ok((parts, tail))
-    }
-
-    /// Bytes of the whole object.
-    pub fn size(&self) -> u64 {
-        self.size
+        Ok(Self::of_file(file, object.clone(), local_version(&metadata)))
     }
 
     /// Bytes that were read so far.
@@ -128,6 +134,11 @@ impl ObjectParts {
         }
         if range.is_empty() {
             return Ok(Bytes::new());
+        }
+        let tail_start = self.size - (self.tail.len() as u64).min(self.size);
+        let place = |offset: u64| offset.checked_sub(tail_start).and_then(|at| usize::try_from(at).ok());
+        if let (Some(from), Some(to)) = (place(range.start), place(range.end)) {
+            return Ok(self.tail.slice(from..to));
         }
         if let Source::File(file) = &mut self.source {
             let refuse = |source| Error::input(format!("read `{}`", self.object.key)).with_source(source);

@@ -1,9 +1,14 @@
-//! Which field goes into which column: the header rule, columns by position, and columns that the object itself fills.
+//! Which field goes into which column: the header rule, columns by position, and columns that no field fills.
 
-use super::{HeaderRule, Metadata, OpPlace, Plan};
+use super::assign::Names;
+use super::names::{fold, listed};
+use super::{Fate, HeaderRule, Metadata, OpPlace, Plan};
 use crate::decode::Record;
-use crate::error::{Error, Result, nearest};
-use crate::settings::WriteMode;
+use crate::error::{Error, Result};
+use crate::settings::{FieldRef, HeaderMatch, Missing, WriteMode};
+
+const RELAXED: &str =
+    "it names columns in another case or width: `parse: {header_match: relaxed}` takes them so";
 
 impl Plan {
     /// What the first record says about the columns (the header rule).
@@ -11,15 +16,8 @@ impl Plan {
     /// # Errors
     /// `Config` for a header that does not fit the table; `Input` for a record that is neither header nor data.
     pub fn first_record(&self, record: &Record<'_>) -> Result<First> {
-        let op_name = match self.op_place() {
-            Some(OpPlace::Column(name)) => Some(name.as_bytes()),
-            _ => None,
-        };
-        let named = record.fields().filter(|field| {
-            let is_column = |name| self.table.column_index(name).is_some();
-            Some(field.bytes) == op_name || std::str::from_utf8(field.bytes).is_ok_and(is_column)
-        });
-        let matching = named.count();
+        let matching = self.count_known(record, self.route.mapping.header_match);
+        let count = record.field_count();
         let is_header = match self.route.header {
             HeaderRule::Present => true,
             HeaderRule::Absent => false,
@@ -28,16 +26,17 @@ impl Plan {
                 return Err(self.neither(record));
             }
             HeaderRule::Auto if matching == 0 => false,
-            HeaderRule::Auto if matching * 2 >= record.field_count() => true,
+            HeaderRule::Auto if matching * 2 >= count => true,
             HeaderRule::Auto => return Err(self.neither(record)),
         };
-        if is_header && matching == 0 {
+        if is_header && matching == 0 && !self.route.mapping.is_numbered() {
             // What stands there may be data: it is not named.
-            return Err(Error::config(format!(
-                "the first row names no column of table `{}`",
-                self.table.name
-            ))
-            .with_hint(format!(
+            let error =
+                Error::config(format!("the first row names no column of table `{}`", self.table.name));
+            if self.is_nearly_header(record) {
+                return Err(error.with_hint(RELAXED));
+            }
+            return Err(error.with_hint(format!(
                 "its columns are {}; set `parse: {{header: false}}` if the file has no header",
                 self.table.column_names().take(20).collect::<Vec<_>>().join(", ")
             )));
@@ -45,27 +44,43 @@ impl Plan {
         if is_header {
             return self.by_header(record).map(First::Header);
         }
-        match self.by_position(record.field_count())? {
+        match self.by_position(count)? {
             Some(layout) => Ok(First::Data(layout)),
             None => Err(self.neither(record)),
         }
     }
 
-    /// Whether at least half of the fields name columns but for case and blanks.
-    fn is_nearly_header(&self, record: &Record<'_>) -> bool {
-        let is_near = |bytes: &[u8]| {
+    /// How many fields have a name that the table or the route knows.
+    fn count_known(&self, record: &Record<'_>, rule: HeaderMatch) -> usize {
+        let columns: Vec<_> = self.table.column_names().map(|name| fold(name, rule)).collect();
+        let op_name = match self.op_place() {
+            Some(OpPlace::Column(name)) => Some(fold(name, rule)),
+            _ => None,
+        };
+        let is_known = |bytes: &[u8]| {
             std::str::from_utf8(bytes).is_ok_and(|name| {
-                let name = name.trim().to_lowercase();
-                self.table.column_names().any(|column| column.to_lowercase() == name)
+                let folded = fold(name, rule);
+                columns.contains(&folded)
+                    || op_name.as_ref() == Some(&folded)
+                    || self.route.mapping.knows(name, rule)
             })
         };
-        record.fields().filter(|field| is_near(field.bytes)).count() * 2 >= record.field_count()
+        record.fields().filter(|field| is_known(field.bytes)).count()
+    }
+
+    /// Whether at least half of the fields name columns but for case, width and blanks.
+    fn is_nearly_header(&self, record: &Record<'_>) -> bool {
+        self.count_known(record, HeaderMatch::Relaxed) * 2 >= record.field_count()
     }
 
     /// The error for a first record that fits nowhere.
     pub fn neither(&self, record: &Record<'_>) -> Error {
         let writable = self.writable().count();
-        Error::input("first row is neither header nor data").with_hint(format!(
+        let error = Error::input("first row is neither header nor data");
+        if self.route.header == HeaderRule::Auto && self.is_nearly_header(record) {
+            return error.with_hint(RELAXED);
+        }
+        error.with_hint(format!(
             "table `{}` has {writable} columns ({}), the first row {} fields; add a header with column names, or set `parse: {{header: true}}` or `false`",
             self.table.name,
             self.table.column_names().take(20).collect::<Vec<_>>().join(", "),
@@ -77,19 +92,30 @@ impl Plan {
         self.route.operation.as_ref().map(|operation| &operation.place)
     }
 
-    fn soft_delete(&self) -> Option<&str> {
+    pub(super) fn soft_delete(&self) -> Option<&str> {
         self.route.operation.as_ref()?.soft_delete.as_deref()
     }
 
     /// Columns that a file may have.
     fn writable(&self) -> impl Iterator<Item = usize> + '_ {
+        let fills = self.fills();
         let columns = self.table.columns.iter().enumerate();
-        let is_open = |index: usize, name: &str| {
-            let is_filled = self.route.columns.iter().any(|(filled, _)| filled == name)
-                || self.soft_delete() == Some(name);
-            self.table.columns[index].generated.is_writable() && !is_filled
+        let is_open = move |index: usize, name: &str| {
+            let is_filled =
+                fills.iter().any(|(filled, _)| *filled == index) || self.soft_delete() == Some(name);
+            !is_filled && self.table.columns.get(index).is_some_and(|column| column.generated.is_writable())
         };
         columns.filter(move |(index, column)| is_open(*index, &column.name)).map(|(index, _)| index)
+    }
+
+    /// Columns that are filled whatever fields there are.
+    fn fills(&self) -> Vec<(usize, Fill)> {
+        let mapping = &self.route.mapping;
+        let metadata = self.route.columns.iter().map(|(name, one)| (name, Fill::Metadata(*one)));
+        let constants = mapping.constants.iter().map(|(name, text)| (name, Fill::Constant(text.clone())));
+        let extras = mapping.extras.iter().map(|name| (name, Fill::Extras));
+        let all = metadata.chain(constants).chain(extras);
+        all.filter_map(|(name, fill)| Some((self.table.column_index(name)?, fill))).collect()
     }
 
     /// The layout that a header says.
@@ -97,49 +123,55 @@ impl Plan {
     /// # Errors
     /// `Config` for a header that does not fit the table.
     pub fn by_header(&self, record: &Record<'_>) -> Result<Layout> {
-        let mut columns = Vec::with_capacity(record.field_count());
-        let op_field = self.op_field(record)?;
-        for (at, field) in record.fields().enumerate() {
-            if Some(at) == op_field {
-                continue;
-            }
-            let name =
-                std::str::from_utf8(field.bytes).map_err(|_| Error::input("the header is not UTF-8"))?;
-            let Some(index) = self.table.column_index(name) else { return Err(self.unknown_column(name)) };
-            if columns.contains(&index) {
-                return Err(Error::config(format!("the header names column `{name}` twice")));
-            }
-            let column = &self.table.columns[index];
-            if let Some((_, metadata)) = self.route.columns.iter().find(|(filled, _)| filled == name) {
-                return Err(Error::config(format!(
-                    "column `{name}` is filled with `{}`, the file must not have it",
-                    metadata.name()
-                ))
-                .with_hint("drop the column from the file, or from `columns:`"));
-            }
-            if self.soft_delete() == Some(name) {
-                return Err(Error::config(format!(
-                    "column `{name}` marks deleted rows, the file must not have it"
-                ))
-                .with_hint("drop the column from the file, or `soft_delete` from the route"));
-            }
-            if !column.generated.is_writable() {
-                return Err(Error::config(format!(
-                    "column `{name}` is generated always, the file must not have it"
-                ))
-                .with_hint("drop the column from the file"));
-            }
-            columns.push(index);
-        }
-        self.layout(&columns, op_field)
+        let name = |bytes| std::str::from_utf8(bytes).map_err(|_| Error::input("the header is not UTF-8"));
+        let names = record.fields().map(|field| name(field.bytes)).collect::<Result<Vec<&str>>>()?;
+        self.by_names(&names)
     }
 
-    /// Where a header has the field that marks deleted rows.
-    fn op_field(&self, record: &Record<'_>) -> Result<Option<usize>> {
+    /// The layout of records whose fields have these names, in this order: of a header, or of a format that has names of
+    /// its own (members of JSON objects, columns of Parquet). Names and rules are the same for all of them: renames,
+    /// `drop`, `extras`, `missing`, `drift`, `header_match`; every record has one field for each name.
+    ///
+    /// # Errors
+    /// `Config` for names that do not fit the table.
+    pub fn by_names(&self, names: &[&str]) -> Result<Layout> {
+        let op_field = self.op_field(names)?;
+        let fates = self.assign(Names { names, has_header: true }, op_field)?;
+        self.layout(fates, names.iter().map(|name| (*name).to_owned()).collect(), op_field)
+    }
+
+    /// The names under which a format that can be asked for single fields is to look for them: one for each column that a file
+    /// may fill, what `from` says, else the column's own.
+    pub fn wanted_names(&self) -> Vec<&str> {
+        let wanted = self.writable().filter_map(|index| {
+            let name = self.table.columns.get(index)?.name.as_str();
+            match self.route.mapping.source(name) {
+                None => Some(name),
+                Some(FieldRef::Named(field)) => Some(field.as_str()),
+                Some(FieldRef::Number(_)) => None,
+            }
+        });
+        let op_name = match self.op_place() {
+            Some(OpPlace::Column(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        let mut names: Vec<&str> = Vec::new();
+        for name in wanted.chain(op_name) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Where a file has the field that marks deleted rows.
+    fn op_field(&self, names: &[&str]) -> Result<Option<usize>> {
         let found = match self.op_place() {
             None => return Ok(None),
-            Some(OpPlace::Field(at)) => Some(*at).filter(|at| *at < record.field_count()),
-            Some(OpPlace::Column(name)) => record.fields().position(|field| field.bytes == name.as_bytes()),
+            Some(OpPlace::Field(at)) => Some(*at).filter(|at| *at < names.len()),
+            Some(OpPlace::Column(name)) => {
+                names.iter().position(|field| self.route.mapping.is_same(field, name))
+            }
         };
         if found.is_some() {
             return Ok(found);
@@ -149,31 +181,41 @@ impl Plan {
             .with_hint("files without it need a route of their own, without `op`"))
     }
 
-    fn unknown_column(&self, name: &str) -> Error {
-        let shown: String = name.chars().take(64).collect();
-        let error = Error::config(format!(
-            "the header names `{shown}`, table `{}` has no such column",
-            self.table.name
-        ));
-        match nearest(name, self.table.column_names()) {
-            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-            None => error.with_hint(format!(
-                "its columns are {}",
-                self.table.column_names().collect::<Vec<_>>().join(", ")
-            )),
-        }
-    }
-
-    /// The layout of records without header, if so many fields are as many as there are columns.
+    /// The layout of records without header: by number where the route speaks of numbers, else in the table's order, if so
+    /// many fields are as many as there are columns.
+    ///
+    /// # Errors
+    /// `Config` for a table that no such record fits.
     pub fn by_position(&self, field_count: usize) -> Result<Option<Layout>> {
-        let columns: Vec<usize> = self.writable().collect();
         let op_field = match self.op_place() {
             None => None,
             Some(OpPlace::Field(at)) if *at < field_count => Some(*at),
             Some(_) => return Ok(None),
         };
-        let is_whole = columns.len() + usize::from(op_field.is_some()) == field_count;
-        if is_whole { self.layout(&columns, op_field).map(Some) } else { Ok(None) }
+        let numbers: Vec<String> = (1..=field_count).map(|number| number.to_string()).collect();
+        if self.route.mapping.is_numbered() {
+            let names: Vec<&str> = numbers.iter().map(String::as_str).collect();
+            let fates = self.assign(Names { names: &names, has_header: false }, op_field)?;
+            return self.layout(fates, numbers, op_field).map(Some);
+        }
+        let mut columns = self.writable();
+        let mut fates = Vec::with_capacity(field_count);
+        for at in 0..field_count {
+            let is_dropped = self.route.mapping.drop.contains(&FieldRef::Number(at + 1));
+            fates.push(match () {
+                () if op_field == Some(at) => Fate::Operation,
+                () if is_dropped => Fate::Dropped,
+                () => match columns.next() {
+                    Some(column) => Fate::Columns(vec![column]),
+                    None => return Ok(None),
+                },
+            });
+        }
+        if columns.next().is_some() {
+            return Ok(None);
+        }
+        drop(columns);
+        self.layout(fates, numbers, op_field).map(Some)
     }
 
     /// The layout of a file that has every column a file may have.
@@ -186,26 +228,38 @@ impl Plan {
             OpPlace::Field(at) => (*at).min(columns.len()),
             OpPlace::Column(_) => columns.len(),
         });
-        self.layout(&columns, op_field)
+        let mut fates: Vec<Fate> = columns.iter().map(|column| Fate::Columns(vec![*column])).collect();
+        if let Some(at) = op_field {
+            fates.insert(at, Fate::Operation);
+        }
+        let names = (1..=fates.len()).map(|number| number.to_string()).collect();
+        self.layout(fates, names, op_field)
     }
 
-    /// `fields` holds the column of each field but the one that marks deleted rows; after them stand, as if they were fields, the columns that the object
-    /// itself fills. Key columns come first in what is made of it.
-    fn layout(&self, fields: &[usize], op_field: Option<usize>) -> Result<Layout> {
-        let filled = self.route.columns.iter().map(|(name, _)| name.as_str()).chain(self.soft_delete());
-        let filled = filled.filter_map(|name| self.table.column_index(name));
-        let columns: Vec<usize> = fields.iter().copied().chain(filled).collect();
-        for (index, column) in self.table.columns.iter().enumerate() {
-            let is_left_out = !columns.contains(&index) && column.generated.is_writable();
-            if is_left_out && column.not_null && !column.has_default {
-                return Err(Error::config(format!(
-                    "the file has no column `{}`, which is NOT NULL and has no default",
-                    column.name
-                ))
-                .with_hint("add the column to the file, or give it a default in the table"));
+    /// Behind the fields stand, as if they were fields, the columns that no field fills. Key columns come first in
+    /// what is made of it.
+    fn layout(&self, fates: Vec<Fate>, names: Vec<String>, op_field: Option<usize>) -> Result<Layout> {
+        let mut places: Vec<Slot> = Vec::new();
+        for (field, fate) in fates.iter().enumerate() {
+            if let Fate::Columns(columns) = fate {
+                places.extend(columns.iter().map(|column| Slot { column: *column, field }));
             }
         }
-        let rounded = columns.iter().filter_map(|index| self.table.columns.get(*index));
+        let field_count = fates.len();
+        let mut fills = self.fills();
+        for (name, text) in &self.route.mapping.defaults {
+            let Some(index) = self.table.column_index(name) else { continue };
+            let is_filled = places.iter().any(|slot| slot.column == index)
+                || fills.iter().any(|(filled, _)| *filled == index);
+            if !is_filled {
+                fills.push((index, Fill::Default(text.clone())));
+            }
+        }
+        let deletion = self.soft_delete().and_then(|name| self.table.column_index(name));
+        let behind = fills.iter().map(|(index, _)| *index).chain(deletion);
+        places.extend(behind.zip(field_count..).map(|(column, field)| Slot { column, field }));
+        self.check_missing(&places)?;
+        let rounded = places.iter().filter_map(|slot| self.table.columns.get(slot.column));
         if let Some(column) = rounded.into_iter().find(|column| column.is_rounded_by_server) {
             return Err(Error::config(format!(
                 "column `{}` is of type `{}`, whose values the server would round or cut short",
@@ -213,46 +267,83 @@ impl Plan {
             ))
             .with_hint("leave the column out of the file, or give it a type that keeps what is written"));
         }
+        let (slots, key_count) = self.in_key_order(places)?;
+        let newer_slot = self.newer_slot(&slots)?;
+        let warnings = self.drift_warning(&fates, &names).into_iter().collect();
+        let filled = fills.into_iter().map(|(_, fill)| fill).collect();
+        Ok(Layout { slots, key_count, newer_slot, field_count, op_field, filled, fates, names, warnings })
+    }
+
+    /// Columns that nothing fills.
+    fn check_missing(&self, places: &[Slot]) -> Result<()> {
+        let must_be_whole = self.route.mapping.missing == Missing::RefuseAll;
+        for (index, column) in self.table.columns.iter().enumerate() {
+            if places.iter().any(|slot| slot.column == index) || !column.generated.is_writable() {
+                continue;
+            }
+            if column.not_null && !column.has_default {
+                return Err(Error::config(format!(
+                    "the file has no column `{}`, which is NOT NULL and has no default",
+                    column.name
+                ))
+                .with_hint("add the column to the file, or give it a default in the table"));
+            }
+            if must_be_whole {
+                return Err(Error::config(format!(
+                    "the file has no column `{}`, and `missing: refuse_all` wants every one",
+                    column.name
+                ))
+                .with_hint("add the column to the file, or leave `missing` out"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The slots with the key's first, and how many those are.
+    fn in_key_order(&self, places: Vec<Slot>) -> Result<(Vec<Slot>, usize)> {
         let key = self.table.key.as_ref().map(|key| key.columns.as_slice()).unwrap_or_default();
-        if self.route.mode != WriteMode::Insert {
-            for index in key {
-                if !columns.contains(index) {
-                    let name = &self.table.columns[*index].name;
-                    return Err(Error::config(format!(
-                        "the file has no column `{name}`, part of the primary key"
-                    ))
-                    .with_hint(format!("`{}` needs every key column in the file", self.route.mode.name())));
-                }
+        let found: Vec<Slot> = key
+            .iter()
+            .filter_map(|index| places.iter().find(|slot| slot.column == *index).copied())
+            .collect();
+        let missing = key.iter().find(|index| !found.iter().any(|slot| slot.column == **index));
+        if let Some(column) = missing.and_then(|index| self.table.columns.get(*index)) {
+            if self.route.mode == WriteMode::Insert {
+                return Ok((places, 0));
             }
+            return Err(Error::config(format!(
+                "the file has no column `{}`, part of the primary key",
+                column.name
+            ))
+            .with_hint(format!("`{}` needs every key column in the file", self.route.mode.name())));
         }
-        let has_whole_key = key.iter().all(|index| columns.contains(index));
-        let key_count = if has_whole_key { key.len() } else { 0 };
-        // Fields from the mark on stand one further on in the record.
-        let field = |at: usize| at + usize::from(op_field.is_some_and(|op| at >= op));
-        let place = |column: usize| columns.iter().position(|one| *one == column);
-        let mut slots: Vec<Slot> = Vec::with_capacity(columns.len());
-        for column in key.iter().take(key_count) {
-            slots.extend(place(*column).map(|at| Slot { column: *column, field: field(at) }));
-        }
-        for (at, column) in columns.iter().enumerate() {
-            if !key.iter().take(key_count).any(|one| one == column) {
-                slots.push(Slot { column: *column, field: field(at) });
-            }
-        }
-        let newer_slot = match &self.route.newer_by {
-            None => None,
-            Some(name) => {
-                let is_meant = |slot: &Slot| self.table.columns[slot.column].name == *name;
-                let slot = slots.iter().position(is_meant);
-                Some(slot.ok_or_else(|| {
-                    Error::config(format!("the file has no column `{name}`, by which newer rows are told"))
-                        .with_hint("add the column to the file, or leave `newer_by` out")
-                })?)
-            }
-        };
-        let filled = self.route.columns.iter().map(|(_, metadata)| *metadata).collect();
-        let field_count = fields.len() + usize::from(op_field.is_some());
-        Ok(Layout { slots, key_count, newer_slot, field_count, op_field, filled })
+        let key_count = found.len();
+        let rest = places.into_iter().filter(|slot| !key.contains(&slot.column));
+        Ok((found.iter().copied().chain(rest).collect(), key_count))
+    }
+
+    fn newer_slot(&self, slots: &[Slot]) -> Result<Option<usize>> {
+        let Some(name) = &self.route.newer_by else { return Ok(None) };
+        let index = self.table.column_index(name);
+        let slot = slots.iter().position(|slot| Some(slot.column) == index);
+        slot.map(Some).ok_or_else(|| {
+            Error::config(format!("the file has no column `{name}`, by which newer rows are told"))
+                .with_hint("add the column to the file, or leave `newer_by` out")
+        })
+    }
+
+    fn drift_warning(&self, fates: &[Fate], names: &[String]) -> Option<String> {
+        let left_out = fates.iter().zip(names).filter(|(fate, _)| **fate == Fate::Ignored);
+        let left_out: Vec<&str> = left_out.map(|(_, name)| name.as_str()).collect();
+        let noun = if left_out.len() == 1 { "field was" } else { "fields were" };
+        (!left_out.is_empty()).then(|| {
+            format!(
+                "{} {noun} left out, table `{}` has no such column: {}",
+                left_out.len(),
+                self.target,
+                listed(&left_out)
+            )
+        })
     }
 }
 
@@ -287,6 +378,33 @@ pub struct Layout {
     pub field_count: usize,
     /// The field that marks deleted rows.
     pub op_field: Option<usize>,
-    /// What stands behind the fields, from this index on; after it the column that keeps the mark, if any does.
-    pub filled: Vec<Metadata>,
+    /// What stands behind the fields, from index `field_count` on; after it the column that keeps the mark, if any does.
+    pub filled: Vec<Fill>,
+    /// What becomes of each field.
+    pub fates: Vec<Fate>,
+    /// The fields' names; without a header their numbers.
+    pub names: Vec<String>,
+    /// What was left out, for the report.
+    pub warnings: Vec<String>,
+}
+
+/// What fills a column that no field fills.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// What the object knows of itself.
+    Metadata(Metadata),
+    /// The same text in every row.
+    Constant(String),
+    /// The text for a field that the file does not have.
+    Default(String),
+    /// The fields without a column, as one JSON object.
+    Extras,
+}
+
+impl Layout {
+    /// The fields that are kept as members of the object in the column of `extras`: names and indices.
+    pub fn extras(&self) -> impl Iterator<Item = (&str, usize)> {
+        let fields = self.fates.iter().zip(&self.names).enumerate();
+        fields.filter(|(_, (fate, _))| **fate == Fate::Extra).map(|(at, (_, name))| (name.as_str(), at))
+    }
 }

@@ -11,7 +11,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use crate::decode::csv::{Dialect, Escape};
+use crate::decode::csv::Dialect;
 use crate::error::{Error, Result, nearest};
 use crate::object::ObjectRef;
 pub use crate::settings::HeaderRule;
@@ -20,12 +20,22 @@ use crate::settings::{
 };
 use crate::table::{Kind, Table, TableName};
 
+mod assign;
+mod columnar;
+mod describe;
+mod dialect;
 mod layout;
+mod mapping;
+mod names;
 mod op;
 mod packing;
 mod snapshot;
 
-pub use layout::{First, Layout, Slot};
+pub use assign::Fate;
+pub use columnar::{Picked, PickedColumn};
+pub use describe::{How, Mapped};
+pub use layout::{Fill, First, Layout, Slot};
+pub use mapping::Mapping;
 pub use op::{OpPlace, Operation};
 pub use packing::Packing;
 pub use snapshot::{Lineage, Snapshot};
@@ -48,6 +58,8 @@ pub struct Limits {
     pub batch_rows_max: usize,
     /// Rejected rows with their reasons, all of one object.
     pub reject_bytes_max: usize,
+    /// Pages of a Parquet file, packed and unpacked.
+    pub pages_bytes_max: usize,
     /// What a decompressor may look back on; zstd's writers choose it, gzip and bzip2 know less than a megabyte.
     pub window_bytes_max: usize,
 }
@@ -66,6 +78,7 @@ impl Limits {
             // Server time for one row stops falling at about this many rows in one statement.
             batch_rows_max: 10_000,
             reject_bytes_max: (bytes / 16).clamp(MIB, 64 * MIB),
+            pages_bytes_max: (bytes / 4).clamp(16 * MIB, 1024 * MIB),
             window_bytes_max: (bytes / 8).clamp(8 * MIB, 128 * MIB),
         }
     }
@@ -114,14 +127,16 @@ pub struct Route {
     pub operation: Option<Operation>,
     /// Columns that the object itself fills.
     pub columns: Vec<(String, Metadata)>,
+    /// Which fields go where.
+    pub mapping: Mapping,
     /// How bytes become text.
     pub packing: Packing,
     /// How text becomes records.
     pub dialect: Dialect,
     /// Whether the first record is a header.
     pub header: HeaderRule,
-    /// An unquoted field that equals it is NULL.
-    pub null_string: String,
+    /// An unquoted field that equals one of them is NULL.
+    pub null_strings: Vec<String>,
     /// More bad rows and the object fails.
     pub bad_rows_max: u64,
     /// A larger share, in percent, and the object fails.
@@ -289,19 +304,10 @@ impl Route {
             Error::config(format!("read the glob `{}`", said.object)).with_source(source)
         })?;
         let parse = &said.parse;
-        only(&parse.format, &["auto", "csv"], "format")?;
+        only(&parse.format, &["auto", "csv", "tsv"], "format")?;
         let packing = Packing::new(&parse.charset, &parse.compression)?;
         let path = said.write.path.as_deref().map_or(Ok(None), write_path)?;
-        let quote = optional_byte(&parse.quote, "quote")?;
-        let escape = match optional_byte(&parse.escape, "escape")? {
-            Some(byte) if Some(byte) != quote => Escape::Byte(byte),
-            _ => Escape::Doubled,
-        };
-        let delimiter = optional_byte(&parse.delimiter, "delimiter")?
-            .ok_or_else(|| Error::config("`delimiter` must not be empty"))?;
-        if Some(delimiter) == quote || matches!(delimiter, b'\r' | b'\n') {
-            return Err(Error::config("`delimiter` must differ from the quote and from line ends"));
-        }
+        let dialect = dialect::dialect(parse)?;
         let bad_rows = said.bad_rows.as_ref();
         let default_max = if has_rejects { BAD_ROWS_MAX } else { 0 };
         let percent = bad_rows.and_then(|rule| rule.max_percent).unwrap_or(BAD_ROWS_MAX_PERCENT);
@@ -325,10 +331,11 @@ impl Route {
             newer_by: newer_by(&said.write)?,
             operation: Operation::new(&said.write)?,
             columns,
+            mapping: Mapping::new(said)?,
             packing,
-            dialect: Dialect { delimiter, quote, escape, skip_lines: parse.skip_lines },
+            dialect,
             header: parse.header,
-            null_string: parse.null_string.clone(),
+            null_strings: parse.null_string.clone(),
             bad_rows_max: max,
             bad_rows_max_percent: percent,
             matcher: matcher.compile_matcher(),
@@ -380,7 +387,8 @@ fn filled(said: &RouteSettings) -> Result<Vec<(String, Metadata)>> {
         })?;
         Ok((column.clone(), metadata))
     };
-    said.columns.iter().map(fill).collect()
+    let words = said.columns.iter().filter_map(|(name, column)| Some((name, column.metadata.as_ref()?)));
+    words.map(fill).collect()
 }
 
 fn newer_by(write: &WriteSettings) -> Result<Option<String>> {
@@ -391,15 +399,6 @@ fn newer_by(write: &WriteSettings) -> Result<Option<String>> {
             .with_hint("use it with `mode: upsert` or `replace`, or leave it out"));
     }
     Ok(write.newer_by.clone())
-}
-
-fn optional_byte(text: &str, name: &str) -> Result<Option<u8>> {
-    match text.as_bytes() {
-        [] => Ok(None),
-        [b'\\', b't'] => Ok(Some(b'\t')),
-        [byte] if byte.is_ascii() && *byte != 0 => Ok(Some(*byte)),
-        _ => Err(Error::config(format!("`{name}` must be one ASCII character (a tab may be written `\\t`)"))),
-    }
 }
 
 /// A route and the table it leads to, fit for each other.
@@ -448,6 +447,7 @@ impl Plan {
             }
         }
         check_newer_by(&route, &table)?;
+        mapping::check(&route, &table)?;
         check_filled(&route, &table)?;
         op::check_soft_delete(&route, &table)?;
         let mut text = route.fingerprint.clone();
@@ -474,16 +474,8 @@ fn keyless_hint(route: &Route, table: &Table) -> String {
 fn check_filled(route: &Route, table: &Table) -> Result<()> {
     for (name, metadata) in &route.columns {
         let word = metadata.name();
-        let Some(index) = table.column_index(name) else {
-            let error = Error::config(format!(
-                "`columns: {{{name}: {word}}}`: table `{}` has no such column",
-                table.name
-            ));
-            return Err(match nearest(name, table.column_names()) {
-                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                None => error.with_hint("add the column to the table, or leave it out of `columns:`"),
-            });
-        };
+        // Whether there is such a column is known by now.
+        let Some(index) = table.column_index(name) else { continue };
         let column = &table.columns[index];
         if !metadata.fits(column.kind) || !column.generated.is_writable() {
             return Err(Error::config(format!(

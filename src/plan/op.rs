@@ -118,7 +118,11 @@ pub(super) fn check_soft_delete(route: &Route, table: &Table) -> Result<()> {
             "use a boolean column, or a timestamptz column that takes NULL, outside of the primary key",
         ));
     }
-    let is_filled = route.columns.iter().any(|(filled, _)| filled == name);
+    let mapping = &route.mapping;
+    let is_filled = route.columns.iter().any(|(filled, _)| filled == name)
+        || mapping.constants.iter().any(|(filled, _)| filled == name)
+        || mapping.source(name).is_some()
+        || mapping.extras.as_deref() == Some(name);
     if is_filled || route.newer_by.as_deref() == Some(name) {
         return Err(refuse("something else fills it").with_hint("give deleted rows a column of their own"));
     }

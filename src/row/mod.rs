@@ -19,6 +19,7 @@
 //! - The answer depends on the record and the rules alone: no clock, no locale, no time zone of the machine or server.
 //! - Once its buffers have grown, an accepted row allocates nothing.
 
+mod extras;
 mod json;
 mod numeric;
 mod op;
@@ -33,8 +34,9 @@ use std::io::Write as _;
 
 use jiff::tz::TimeZone;
 
-use crate::decode::Record;
+use crate::decode::{Field, Record};
 use crate::table::Kind;
+pub use extras::Members;
 pub use op::Marks;
 pub use refusal::{NOT_UTF_8, Reason, Refusal};
 use zone::Zones;
@@ -82,6 +84,8 @@ pub enum Extra {
     Text(Option<Vec<u8>>),
     /// The line on which the record begins.
     Line,
+    /// Fields of the record, as one JSON object.
+    Members(Members),
     /// One text for deleted rows, another one, or NULL, for all others.
     Deletion {
         /// Of a row that is marked as deleted.
@@ -114,6 +118,8 @@ pub struct Encoder {
     field_count: usize,
     extras: Vec<Extra>,
     marks: Option<Marks>,
+    /// Where JSON objects are put together, kept for its capacity.
+    scratch: Cell<Vec<u8>>,
 }
 
 impl Encoder {
@@ -133,6 +139,7 @@ impl Encoder {
             field_count,
             extras: Vec::new(),
             marks: None,
+            scratch: Cell::default(),
         }
     }
 
@@ -169,6 +176,20 @@ impl Encoder {
         let is_clean = self.encode(record, &mut Vec::new()).is_ok();
         self.cut_count.set(cut_count);
         is_clean
+    }
+
+    /// Whether the text at `index` of what stands behind the fields is a value of each column that it fills.
+    ///
+    /// # Errors
+    /// The reason for which every row would be refused.
+    pub fn check_extra(&self, index: usize) -> Result<(), Reason> {
+        let Some(Extra::Text(Some(text))) = self.extras.get(index) else { return Ok(()) };
+        let at = self.field_count + index;
+        let cut_count = self.cut_count.get();
+        let mut slots = self.slots.iter().filter(|slot| slot.field == at);
+        let checked = slots.try_for_each(|slot| self.append_value(slot, text, &mut Vec::new()));
+        self.cut_count.set(cut_count);
+        checked
     }
 
     /// How many values lost digits that the server does not keep.
@@ -225,6 +246,16 @@ impl Encoder {
                 let _ = write!(rest, "{}", record.position.line);
                 let unused = rest.len();
                 self.append_value(slot, &digits[..LINE_DIGITS - unused], out)
+            }
+            Some(Extra::Members(members)) => {
+                let mut text = self.scratch.take();
+                text.clear();
+                let is_null = |field: Field<'_>| !field.is_quoted && field.bytes == self.null_string;
+                let appended = members
+                    .append(record, is_null, &mut text)
+                    .and_then(|()| self.append_value(slot, &text, out));
+                self.scratch.set(text);
+                appended
             }
             Some(Extra::Deletion { gone, there }) => {
                 let is_gone = self.marks.as_ref().is_some_and(|marks| marks.says_delete(record) == Ok(true));

@@ -12,12 +12,19 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, nearest};
 
+mod columns;
 mod environment;
 mod op;
+mod parse;
 mod snapshot;
+mod yaml;
 
+pub use columns::{ColumnSettings, Drift, FieldRef, Missing, check_type};
 pub use environment::{Environment, VARIABLES};
 pub use op::OpSettings;
+pub use parse::{
+    ExtraFields, HeaderMatch, HeaderRule, MissingFields, Newline, ParseSettings, RecordEnd, StrayQuotes, Trim,
+};
 pub use snapshot::{Removal, Scope};
 
 /// A text that must not be seen: passwords.
@@ -192,70 +199,6 @@ pub struct BadRows {
     pub max_percent: Option<f64>,
 }
 
-/// `auto`, or a decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HeaderRule {
-    /// The first record decides.
-    #[default]
-    Auto,
-    /// The first record is the header.
-    Present,
-    /// The first record is data; columns go by position.
-    Absent,
-}
-
-/// How bytes become records.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ParseSettings {
-    /// `auto` or `csv`.
-    pub format: String,
-    /// `auto`, or the name of a charset.
-    pub charset: String,
-    /// `auto`, `none`, `gzip`, `zstd` or `bzip2`.
-    pub compression: String,
-    /// Whether the first record is a header.
-    #[serde(deserialize_with = "header_rule")]
-    pub header: HeaderRule,
-    /// One character.
-    pub delimiter: String,
-    /// One character, or empty for none.
-    pub quote: String,
-    /// One character; the quote itself means that a quote is doubled.
-    pub escape: String,
-    /// An unquoted field that equals it is NULL.
-    pub null_string: String,
-    /// Physical lines to pass over at the beginning.
-    pub skip_lines: u64,
-}
-
-impl Default for ParseSettings {
-    fn default() -> Self {
-        Self {
-            format: "auto".to_owned(),
-            charset: "auto".to_owned(),
-            compression: "auto".to_owned(),
-            header: HeaderRule::Auto,
-            delimiter: ",".to_owned(),
-            quote: "\"".to_owned(),
-            escape: "\"".to_owned(),
-            null_string: String::new(),
-            skip_lines: 0,
-        }
-    }
-}
-
-fn header_rule<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<HeaderRule, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Bool(true) => Ok(HeaderRule::Present),
-        Value::Bool(false) => Ok(HeaderRule::Absent),
-        Value::String(word) if word == "auto" => Ok(HeaderRule::Auto),
-        _ => Err(serde::de::Error::custom("`header` must be auto, true or false")),
-    }
-}
-
 /// How rows are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -292,9 +235,21 @@ pub struct RouteSettings {
     /// How bytes become records.
     #[serde(default)]
     pub parse: ParseSettings,
-    /// Columns that the object itself fills, by name: `$key`, `$line`…
+    /// Columns of the table, by name: what fills them, and by which rules.
     #[serde(default)]
-    pub columns: BTreeMap<String, String>,
+    pub columns: BTreeMap<String, ColumnSettings>,
+    /// Fields that go nowhere, on purpose.
+    #[serde(default)]
+    pub drop: Vec<FieldRef>,
+    /// A `json` or `jsonb` column that takes, as one object, the fields that the table has no column for.
+    #[serde(default)]
+    pub extras: Option<String>,
+    /// Columns that the file has no field for.
+    #[serde(default)]
+    pub missing: Missing,
+    /// Fields that the table has no column for.
+    #[serde(default)]
+    pub drift: Drift,
     /// How rows are written.
     #[serde(default)]
     pub write: WriteSettings,
@@ -406,6 +361,7 @@ impl File {
             Some(_) => return Err(Error::config("`ledger` must be a table name or `off`")),
         };
         let target = self.target.map(TargetFile::into_target).transpose()?;
+        self.routes.iter().try_for_each(|route| columns::check(&route.columns))?;
         Ok(Settings {
             target,
             ledger,
@@ -476,7 +432,7 @@ fn port(value: &Value) -> Result<u16> {
 }
 
 fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|source| {
+    let yaml::Yaml(value) = serde_saphyr::from_str(text).map_err(|source| {
         // The parser quotes the source around a mistake, which may be a line with a password: keep the place only.
         let place = source
             .location()

@@ -12,7 +12,7 @@ use super::{AMPLE_BYTES, BACKSLASH, CSV, UNQUOTED, UNQUOTED_BACKSLASH};
 /// What `csv-core` makes of `input`.
 fn oracle(dialect: Dialect, input: &[u8]) -> Vec<Vec<Vec<u8>>> {
     let mut builder = csv_core::ReaderBuilder::new();
-    builder.delimiter(dialect.delimiter).quoting(dialect.quote.is_some());
+    builder.delimiter(dialect.delimiter.byte().unwrap()).quoting(dialect.quote.is_some());
     if let Some(quote) = dialect.quote {
         builder.quote(quote);
     }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use holoload::decode::parquet::Bounds;
 use holoload::error::Class;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
-use crate::files::{BOUNDS, Leaf, Values, file, footer, nested, optional, plain, read, read_columns, required, texts};
+use crate::files::{Leaf, Values, file, footer, nested, optional, plain, read, read_columns, required, texts};
 
 const SCHEMA: &str = "message m { required int64 id; optional binary t (STRING); required boolean b; \
      required fixed_len_byte_array(3) f; \
@@ -93,18 +93,45 @@ fn a_schema_nested_without_end_is_refused() {
     assert!(error.message().contains("nested too deeply"), "{}", error.message());
 }
 
+/// A header of the same length that holds a checksum, for a plain page of 100 numbers of 8 bytes.
+fn header_with_checksum(checksum: u32, length: usize) -> Vec<u8> {
+    let number = |value: i32| {
+        let mut rest = ((value << 1) ^ (value >> 31)).cast_unsigned();
+        let mut bytes = vec![0x15];
+        while rest > 0x7f {
+            bytes.push(u8::try_from(rest & 0x7f).expect("7 bits") | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(u8::try_from(rest).expect("7 bits"));
+        bytes
+    };
+    let mut header = [number(0), number(800), number(800), number(checksum.cast_signed())].concat();
+    header.push(0x1c);
+    header.extend([number(100), number(0), number(3), number(3)].concat());
+    // A field that nobody knows takes up the rest.
+    let unknown = length.checked_sub(header.len() + 4).expect("room");
+    header.extend([0x28, u8::try_from(unknown).expect("short")]);
+    header.extend(vec![0; unknown + 2]);
+    header
+}
+
 #[test]
 fn a_checksum_that_does_not_fit_is_an_error() {
-    let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
-    let file = file("message m { required int64 id; }", properties, vec![vec![required(Values::I64(vec![7; 100]))]]);
-    assert_eq!(read(&file).expect("whole").rows.len(), 100);
-    let mut bytes = file.to_vec();
-    // The last byte of the only page: a value that is as good as any other.
-    let at = bytes.windows(8).rposition(|eight| eight == 7_i64.to_le_bytes()).expect("values");
-    bytes[at] ^= 1;
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_write_page_header_statistics(true)
+        .build();
+    let values = vec![required(Values::I64(vec![7; 100]))];
+    let mut bytes = file("message m { required int64 id; }", properties, vec![values]).to_vec();
+    let start = bytes.windows(16).position(|pair| pair == [7, 0, 0, 0, 0, 0, 0, 0].repeat(2)).expect("values");
+    let checksum = crc32fast::hash(&bytes[start..start + 800]);
+    bytes.splice(4..start, header_with_checksum(checksum, start - 4));
+    assert_eq!(read(&bytes.clone().into()).expect("whole").rows.len(), 100);
+    // A value that is as good as any other.
+    bytes[start + 80] ^= 1;
     let error = read(&bytes.into()).expect_err("damaged");
     assert!(error.chain().join(" ").contains("checksum"), "{:?}", error.chain());
-    assert_eq!(BOUNDS.record_bytes_max, 1 << 20);
 }
 
 proptest! {

@@ -10,8 +10,11 @@
 
 use std::ops::Range;
 
-use super::{Dialect, Escape};
+use self::options::Options;
+use super::dialect::{Dialect, Escape};
 use crate::decode::{Malformation, Span};
+
+mod options;
 
 /// How many fields a record may have; one with more is [`Malformation::TooManyFields`].
 ///
@@ -34,6 +37,8 @@ enum State {
     AfterQuote,
     /// After the CR that ended the record, of which a line feed may be part.
     AfterReturn,
+    /// Behind a quoted field that was longer than allowed; everything up to the line's end is lost.
+    Overlong,
 }
 
 /// Finds the fields of one record at a time.
@@ -59,11 +64,14 @@ pub(super) struct Scanner {
     /// Fields that hold escapes, in order.
     escaped: Vec<usize>,
     malformed: Option<(Malformation, usize)>,
+    /// The record is lost up to the end of the line in which the open quote stands, and no further.
+    is_cut: bool,
+    options: Options,
 }
 
 impl Scanner {
-    pub(super) fn new(dialect: Dialect) -> Self {
-        let delimiter = dialect.delimiter;
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        let delimiter = dialect.delimiter.last();
         let quote = dialect.quote.unwrap_or(delimiter);
         let escape = match dialect.escape {
             Escape::Byte(escape) if dialect.quote.is_some() => escape,
@@ -83,6 +91,8 @@ impl Scanner {
             quote_line: 0,
             escaped: Vec::new(),
             malformed: None,
+            is_cut: false,
+            options: Options::new(dialect),
         }
     }
 
@@ -96,6 +106,8 @@ impl Scanner {
         self.line_end_count = 0;
         self.escaped.clear();
         self.malformed = None;
+        self.is_cut = false;
+        self.options.begin();
     }
 
     /// Makes ready for another chunk.
@@ -128,11 +140,20 @@ impl Scanner {
         matches!(self.state, State::Quoted | State::Escaped(_)).then_some(self.quote_line)
     }
 
+    /// Where the quoted field begins whose line alone is lost, once the record has ended, and how many line ends
+    /// stand before it.
+    pub(super) fn cut(&self) -> Option<(usize, u64)> {
+        self.is_cut.then_some((self.field_start, self.quote_line))
+    }
+
     /// Reads on in `chunk`, whose byte `window.start` is byte `base` of the record; where in the chunk the record
     /// ends, if it does so before the window does.
     pub(super) fn scan(&mut self, chunk: &[u8], window: Range<usize>, base: usize) -> Option<usize> {
         if self.state == State::AfterReturn {
             return line_feed_end(chunk, window);
+        }
+        if self.options.is_used {
+            return self.scan_with_options(chunk, window, base);
         }
         self.marks.seek(window.start);
         while let Some((at, mark)) = self.marks.next(chunk, window.end) {
@@ -162,7 +183,7 @@ impl Scanner {
     /// Takes a mark in a field that began with a quote; whether the field ends before it.
     fn meet_quoted(&mut self, offset: usize, mark: u8) -> bool {
         match self.state {
-            State::Plain | State::AfterReturn => false,
+            State::Plain | State::AfterReturn | State::Overlong => false,
             State::Quoted => {
                 if mark == self.quote {
                     self.quoted_to = offset + 1;
@@ -236,12 +257,30 @@ impl Scanner {
             State::Plain => self.push_span(length, false),
             // It outranks what was noted before: everything from the quote on is in doubt.
             State::Quoted | State::Escaped(_) => {
-                self.malformed = Some((Malformation::UnterminatedQuote, self.spans.len()));
+                let is_overlong = self.options.gives_lines_back && self.is_overlong(length);
+                self.leave_open(if is_overlong {
+                    Malformation::FieldTooLong
+                } else {
+                    Malformation::UnterminatedQuote
+                });
             }
-            State::AfterQuote if self.quoted_to == length => self.push_span(length - 1, true),
+            State::AfterQuote if self.closed_to() >= length => self.push_span(self.quoted_to - 1, true),
+            State::AfterQuote if self.options.accepts_stray => {
+                self.leave_open(Malformation::UnterminatedQuote);
+            }
             State::AfterQuote => self.note(Malformation::TextAfterQuote),
-            State::AfterReturn => {}
+            State::AfterReturn | State::Overlong => {}
         }
+    }
+
+    fn leave_open(&mut self, malformation: Malformation) {
+        self.malformed = Some((malformation, self.spans.len()));
+        self.is_cut = self.options.gives_lines_back;
+    }
+
+    /// How far everything behind the last quote is known to be nothing.
+    fn closed_to(&self) -> usize {
+        if self.options.is_used { self.options.blanks_to } else { self.quoted_to }
     }
 
     #[inline]
@@ -271,15 +310,19 @@ impl Scanner {
     /// it stands.
     #[expect(clippy::cast_possible_truncation, reason = "a record has at most `RECORD_BYTES_CAP` bytes")]
     pub(super) fn unescape(&mut self, text: &mut [u8]) {
+        let (quote, escape) = (self.quote, self.escape);
+        let is_pair = |first: u8, second: Option<u8>| {
+            let is_mark = second == Some(quote) || second == Some(escape);
+            first == escape && is_mark || first == quote && second == Some(quote)
+        };
         for &index in &self.escaped {
             let Some(span) = self.spans.get_mut(index) else { continue };
             let Some(field) = text.get_mut(span.start as usize..span.end as usize) else { continue };
             let (mut from, mut to) = (0, 0);
             while from < field.len() {
-                // Of two marks in a row the first only says that the second is data.
-                let is_mark =
-                    |at: usize| field.get(at).is_some_and(|byte| *byte == self.quote || *byte == self.escape);
-                from += usize::from(is_mark(from) && is_mark(from + 1));
+                // Of a pair the first only says that the second is data.
+                let second = field.get(from + 1).copied();
+                from += usize::from(is_pair(field[from], second));
                 field[to] = field[from];
                 from += 1;
                 to += 1;
