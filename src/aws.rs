@@ -61,6 +61,8 @@ pub struct Head {
     pub size: Option<u64>,
     /// Milliseconds since 1970.
     pub last_modified_ms: Option<i64>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
     /// The KMS key, for SSE-KMS.
     pub kms_key: Option<String>,
 }
@@ -106,6 +108,7 @@ impl Aws {
             etag: output.e_tag().map(unquoted),
             size: whole_size(&output, from),
             last_modified_ms: output.last_modified().and_then(|at| at.to_millis().ok()),
+            content_type: output.content_type().map(str::to_owned),
             kms_key: output.ssekms_key_id().map(str::to_owned),
         };
         Ok((head, Body(output.body)))
@@ -122,6 +125,7 @@ impl Aws {
             etag: output.e_tag().map(unquoted),
             size: output.content_length().and_then(|size| u64::try_from(size).ok()),
             last_modified_ms: output.last_modified().and_then(|at| at.to_millis().ok()),
+            content_type: output.content_type().map(str::to_owned),
             kms_key: output.ssekms_key_id().map(str::to_owned),
         })
     }

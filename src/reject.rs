@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::aws::Aws;
 use crate::charset::Charset;
-use crate::decode::Position;
+use crate::decode::{Format, JSON_REJECTS, Position, json};
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, ObjectVersion};
 use crate::report::{RejectSample, SAMPLE_MAX};
@@ -60,7 +60,8 @@ impl Place {
     pub fn holds(&self, object: &ObjectRef) -> bool {
         match self {
             Self::S3 { bucket, prefix } => {
-                let has_suffix = object.key.ends_with(DATA_SUFFIX) || object.key.ends_with(ERRORS_SUFFIX);
+                let has_suffix =
+                    [DATA_SUFFIX, JSON_REJECTS, ERRORS_SUFFIX].iter().any(|suffix| object.key.ends_with(suffix));
                 object.bucket == *bucket && object.key.starts_with(prefix.as_str()) && has_suffix
             }
             Self::Directory(_) => false,
@@ -141,6 +142,7 @@ pub struct Rejects {
     written: Vec<String>,
     /// The object's own, where that is not UTF-8.
     charset: Option<Charset>,
+    format: Format,
 }
 
 impl Rejects {
@@ -158,6 +160,20 @@ impl Rejects {
             part: 0,
             written: Vec::new(),
             charset: None,
+            format: Format::Csv,
+        }
+    }
+
+    /// How bad rows are written: of JSON one on each line, whatever stood around them.
+    pub fn set_format(&mut self, format: Format) {
+        self.format = format;
+    }
+
+    /// What the reject object's name ends in, and its content type.
+    fn form(&self) -> (&'static str, &'static str) {
+        match self.format {
+            Format::Csv | Format::Tsv => (DATA_SUFFIX, "text/csv"),
+            Format::JsonLines | Format::Json | Format::Parquet => (JSON_REJECTS, "application/x-ndjson"),
         }
     }
 
@@ -229,7 +245,11 @@ impl Rejects {
             data_start: self.data.len(),
             errors_start: self.errors.len(),
         });
-        self.push_line(reject.raw);
+        if self.format == Format::Json {
+            self.push_line(&json::one_line(reject.raw));
+        } else {
+            self.push_line(reject.raw);
+        }
         let line = json!({
             "line": reject.position.line,
             "byte": reject.position.byte,
@@ -305,19 +325,20 @@ impl Rejects {
         if let Some(charset) = self.charset {
             data = [charset.mark(), &charset.restore(&data)].concat();
         }
+        let (suffix, content_type) = self.form();
         match place {
             Place::S3 { bucket, prefix } => {
                 let aws = aws.ok_or_else(|| Error::bug("write rejects to S3 without a client"))?;
-                let data_key = format!("{prefix}{stem}{DATA_SUFFIX}");
+                let data_key = format!("{prefix}{stem}{suffix}");
                 let errors_key = format!("{prefix}{stem}{ERRORS_SUFFIX}");
                 aws.put(bucket, &errors_key, errors, "application/x-ndjson").await?;
-                aws.put(bucket, &data_key, data, "text/csv").await?;
+                aws.put(bucket, &data_key, data, content_type).await?;
                 Ok(Some(format!("s3://{bucket}/{data_key}")))
             }
             Place::Directory(directory) => {
                 let path = directory.join(&stem);
                 write_file(&with_suffix(&path, ERRORS_SUFFIX), &errors).await?;
-                let data_path = with_suffix(&path, DATA_SUFFIX);
+                let data_path = with_suffix(&path, suffix);
                 write_file(&data_path, &data).await?;
                 Ok(Some(data_path.display().to_string()))
             }

@@ -180,7 +180,7 @@ fn other_names_are_treated_as_asked() {
     wanted.others = Others::Collect;
     assert_cases(&wanted, &[
         (input, &[r#"1:0 2|<{"x":"1","\u0079":[4]}>"#]),
-        (br#"{"a":2,"p":3}"#, &["1:0 2|"]),
+        (br#"{"a":2,"p":3}"#, &["1:0 2|<{}>"]),
         (br#"{"x":1,"a":2,"x":3}"#, &[TWICE]),
     ]);
     wanted.others = Others::Refuse;

@@ -12,6 +12,8 @@ mod content;
 mod harness;
 #[path = "load/hazards.rs"]
 mod hazards;
+#[path = "load/json.rs"]
+mod json;
 #[path = "load/login.rs"]
 mod login;
 #[path = "load/metadata.rs"]

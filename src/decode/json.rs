@@ -70,7 +70,7 @@ pub enum Others {
     Refuse,
     /// They are passed over.
     Pass,
-    /// They are one more field, behind those of the paths: a JSON object, or empty where there are none.
+    /// They are one more field, behind those of the paths: a JSON object.
     Collect,
 }
 
@@ -176,6 +176,13 @@ impl JsonDecoder {
         self
     }
 
+    /// The same where names may be written otherwise: one whose form is that of a wanted or late name comes too late.
+    #[must_use]
+    pub fn with_forms<'n>(mut self, names: impl IntoIterator<Item = &'n str>, form: fn(&str) -> String) -> Self {
+        self.parser.treat_forms(names.into_iter().map(form).collect(), form);
+        self
+    }
+
     /// The same with a rule for all other names; unless said, they are passed over.
     #[must_use]
     pub fn with_others(mut self, rule: Others) -> Self {
@@ -196,6 +203,11 @@ impl JsonDecoder {
     /// Appends the names that no path wants and nothing was said about, of the record that was handed out.
     fn other_names(&self, mut add: impl FnMut(&[u8])) {
         self.parser.other_names(self.whole(self.last)).for_each(&mut add);
+    }
+
+    /// A name that was passed over though nothing was said about it, if there was one.
+    pub fn passed_over(&self) -> Option<&str> {
+        self.parser.passed_over()
     }
 
     /// Gives the next chunk. It is due at the start and after [`Step::NeedInput`]; earlier it is right too, but
@@ -482,6 +494,28 @@ fn raw_of<'b>(carry: &'b [u8], chunk: &'b Bytes, whole: Whole) -> &'b [u8] {
     } else {
         carry
     }
+}
+
+/// Whether a text is one well-formed object.
+pub fn is_object(text: &[u8]) -> bool {
+    Parser::new(&[]).parse(text).is_ok()
+}
+
+/// A bad record's text as one line, for objects that have one on each: line ends between its parts become blanks. Inside
+/// of strings they stay, since there they are what is wrong with it.
+pub fn one_line(record: &[u8]) -> Vec<u8> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let one = |byte: &u8| {
+        let is_between = !is_quoted;
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'"' => is_quoted = !is_quoted,
+            b'\\' => is_escaped = is_quoted,
+            _ => {}
+        }
+        if is_between && matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }
+    };
+    record.iter().map(one).collect()
 }
 
 /// Where the byte behind `bytes` is, which begin at `position`.

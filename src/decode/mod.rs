@@ -5,9 +5,12 @@
 //! [`Step::Malformed`], with its bytes.
 
 pub mod csv;
+mod format;
 pub mod json;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+
+pub use format::{Format, HEAD_BYTES, JSON_REJECTS};
 
 /// Where a record begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -109,6 +112,14 @@ impl Malformation {
         !matches!(self, Self::NotJson | Self::ControlCharacter | Self::JsonDepth | Self::UnterminatedQuote)
     }
 
+    /// Whether only JSON can be malformed so.
+    pub fn is_of_json(self) -> bool {
+        !matches!(
+            self,
+            Self::UnterminatedQuote | Self::TextAfterQuote | Self::TooManyFields | Self::FieldTooLong
+        )
+    }
+
     /// The reason as it stands in the errors file.
     pub fn reason(self) -> &'static str {
         match self {
@@ -152,4 +163,50 @@ pub enum Step<'a> {
     NeedInput,
     /// Nothing more will come.
     End,
+}
+
+/// A decoder of whatever text an object holds.
+#[derive(Debug)]
+pub enum Decoder {
+    /// Delimited text.
+    Csv(Box<csv::CsvDecoder>),
+    /// JSON.
+    Json(Box<json::JsonDecoder>),
+}
+
+impl Decoder {
+    /// Gives the next chunk, after [`Step::NeedInput`].
+    pub fn push(&mut self, chunk: bytes::Bytes) {
+        match self {
+            Self::Csv(decoder) => decoder.push(chunk),
+            Self::Json(decoder) => decoder.push(chunk),
+        }
+    }
+
+    /// Says that no chunk will follow.
+    pub fn finish(&mut self) {
+        match self {
+            Self::Csv(decoder) => decoder.finish(),
+            Self::Json(decoder) => decoder.finish(),
+        }
+    }
+
+    /// The next record, or what stands in its way.
+    ///
+    /// # Errors
+    /// `Input`, once decoding cannot go on.
+    pub fn step(&mut self) -> crate::error::Result<Step<'_>> {
+        match self {
+            Self::Csv(decoder) => decoder.step(),
+            Self::Json(decoder) => decoder.step(),
+        }
+    }
+
+    /// Where the next record begins, or the last one ended.
+    pub fn position(&self) -> Position {
+        match self {
+            Self::Csv(decoder) => decoder.position(),
+            Self::Json(decoder) => decoder.position(),
+        }
+    }
 }

@@ -22,8 +22,11 @@ pub struct ResumePoint {
     pub line: u64,
     /// Records before it, the header not counted.
     pub record: u64,
-    /// The header's own text, where the object has one.
+    /// The header's own text, where the object has one; of JSON the names that its first records have.
     pub header: Option<String>,
+    /// The object's format; delimited text where nothing is said.
+    #[serde(default)]
+    pub format: String,
     /// Fields in every record.
     pub field_count: usize,
     /// What was counted up to here.

@@ -2,14 +2,15 @@
 //! network; it stops when it wants more bytes or when a batch is full.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
-use super::unpack::Unpacker;
+use super::reader::{Opening, Reader, dialect_of, json_decoder};
 use crate::database;
 use crate::decode::csv::{CsvDecoder, Dialect};
-use crate::decode::{Malformation, Position, Record, Step};
+use crate::decode::{Decoder, Format, Malformation, Position, Record, Step};
 use crate::error::{Error, Result};
 use crate::ledger::ResumePoint;
-use crate::plan::{Fill, First, Layout, Limits, Metadata, PERCENT_FROM_ROWS, Plan};
+use crate::plan::{Fill, First, Layout, Limits, Members as JsonMembers, Metadata, PERCENT_FROM_ROWS, Plan};
 use crate::reject::{Reject, Rejects};
 use crate::row::{Encoder, Extra, Marks, Members, Moments, Reason, Refusal, Rules, Slot};
 use crate::sink::{Batch, Refused};
@@ -29,14 +30,14 @@ pub(super) struct Intake<'a> {
     rules: Rules,
     facts: Facts,
     limits: Limits,
-    unpacker: Unpacker,
-    is_finished: bool,
-    decoder: CsvDecoder,
+    reader: Reader,
     encoder: Option<(Encoder, Layout)>,
     pub(super) rejects: Rejects,
     pub(super) row_count: u64,
     /// The header's text, for whoever reads on from the middle.
     header: Option<String>,
+    /// The same where records have names of their own: the names.
+    names: Option<Vec<String>>,
     cut_before: u64,
 }
 
@@ -67,15 +68,14 @@ impl<'a> Intake<'a> {
                 zone: zone.clone(),
                 moments,
             },
+            reader: Reader::new(plan, limits, &facts.key, facts.content_type.as_deref()),
             facts,
             limits,
-            unpacker: Unpacker::new(plan.route.packing, limits.window_bytes_max),
-            is_finished: false,
-            decoder: CsvDecoder::new(plan.route.dialect, limits.record_bytes_max),
             encoder: None,
             rejects: Rejects::new(limits.reject_bytes_max),
             row_count: 0,
             header: None,
+            names: None,
             cut_before: 0,
         }
     }
@@ -85,22 +85,30 @@ impl<'a> Intake<'a> {
     /// # Errors
     /// `Bug` for a header that was one before and is none now.
     pub(super) fn resumed(mut self, point: &ResumePoint) -> Result<Self> {
-        let dialect = self.plan.route.dialect;
         let position = Position { line: point.line, byte: point.offset };
-        self.decoder = CsvDecoder::resumed(dialect, self.limits.record_bytes_max, position);
-        // What is packed can only be read from its beginning.
-        self.unpacker =
-            if point.is_packed { self.unpacker.skipping(point.offset) } else { Unpacker::plain() };
         self.row_count = point.record;
         self.cut_before = point.totals.cut;
-        self.header.clone_from(&point.header);
         self.rejects = self.rejects.resumed(point.offset, point.totals.rejects, point.rejects.clone());
-        let lost = || Error::bug("go on with the object: its header is not what it was");
+        let format = Format::named(&point.format).unwrap_or(Format::Csv);
+        self.rejects.set_format(format);
+        let record_bytes_max = self.limits.record_bytes_max;
+        if format.is_json() {
+            let header = point.header.as_deref().unwrap_or_default();
+            let names: Names = serde_json::from_str(header).map_err(|_| lost())?;
+            let members = self.plan.by_members(&names.names)?;
+            let decoder = json_decoder(self.plan, format, record_bytes_max, Some(&members));
+            let decoder = Decoder::Json(Box::new(decoder.resumed(position, &names.around)));
+            self.reader = self.reader.resumed(point.is_packed, position, format, decoder);
+            return self.with_members(members);
+        }
+        self.header.clone_from(&point.header);
+        let dialect = dialect_of(&self.plan.route, format);
+        let decoder = Decoder::Csv(Box::new(CsvDecoder::resumed(dialect, record_bytes_max, position)));
+        self.reader = self.reader.resumed(point.is_packed, position, format, decoder);
         let layout = match &point.header {
             None => self.plan.by_position(point.field_count)?.ok_or_else(lost)?,
             Some(header) => {
-                let mut decoder =
-                    CsvDecoder::new(Dialect { skip_lines: 0, ..dialect }, self.limits.record_bytes_max);
+                let mut decoder = CsvDecoder::new(Dialect { skip_lines: 0, ..dialect }, record_bytes_max);
                 decoder.push(Bytes::copy_from_slice(header.as_bytes()));
                 decoder.finish();
                 let Step::Record(record) = decoder.step()? else { return Err(lost()) };
@@ -114,18 +122,41 @@ impl<'a> Intake<'a> {
         Ok(self)
     }
 
+    /// The members that records of JSON have.
+    fn with_members(mut self, members: JsonMembers) -> Result<Self> {
+        self.take_members(members)?;
+        Ok(self)
+    }
+
+    fn take_members(&mut self, members: JsonMembers) -> Result<()> {
+        // There NULL has a word of its own, and every text is one.
+        self.rules.null_string.clear();
+        let encoder = encoder(self.plan, &members.layout, &self.rules, &self.facts)?;
+        self.names = Some(members.names);
+        self.encoder = Some((encoder, members.layout));
+        Ok(())
+    }
+
     /// Where the next record begins.
     pub(super) fn mark(&self) -> Mark {
         Mark {
-            position: self.decoder.position(),
+            position: self.reader.position(),
             record: self.row_count,
             reject_count: self.rejects.count(),
             cut_count: self.cut_count(),
         }
     }
 
-    pub(super) fn header(&self) -> Option<&str> {
-        self.header.as_deref()
+    /// What whoever reads on must know of the object's columns.
+    pub(super) fn header(&self) -> Option<String> {
+        let Some(names) = &self.names else { return self.header.clone() };
+        let names = Names { names: names.clone(), around: self.reader.around().to_owned() };
+        serde_json::to_string(&names).ok()
+    }
+
+    /// The format, once it is known.
+    pub(super) fn format(&self) -> Option<Format> {
+        self.reader.format()
     }
 
     fn cut_count(&self) -> u64 {
@@ -133,30 +164,43 @@ impl<'a> Intake<'a> {
     }
 
     pub(super) fn push(&mut self, chunk: Bytes) -> Result<()> {
-        self.unpacker.push(chunk)
+        self.reader.push(chunk)
     }
 
     pub(super) fn finish(&mut self) -> Result<()> {
-        self.is_finished = true;
-        self.unpacker.finish()
+        self.reader.finish()
     }
 
     /// Whether positions are those of the object's own bytes.
     pub(super) fn is_plain(&self) -> bool {
-        self.unpacker.is_plain()
+        self.reader.is_plain()
+    }
+
+    /// Makes out what the object's records are; false when another chunk of the body is needed.
+    fn open(&mut self) -> Result<bool> {
+        let opening = self.reader.open(&self.plan.route)?;
+        if let Some(format) = self.reader.format() {
+            self.rejects.set_format(format);
+        }
+        match opening {
+            Opening::NeedInput => return Ok(false),
+            Opening::Records => {}
+            Opening::Members { names, has_records } => {
+                let members = if has_records { Some(self.plan.by_members(&names)?) } else { None };
+                self.reader.read_members(self.plan, members.as_ref());
+                members.map(|members| self.take_members(members)).transpose()?;
+            }
+        }
+        Ok(true)
     }
 
     /// More text for the decoder; false when another chunk of the body is needed.
     fn refill(&mut self) -> Result<bool> {
-        match self.unpacker.pull()? {
-            Some(text) => self.decoder.push(text),
-            None if self.is_finished => self.decoder.finish(),
-            None => return Ok(false),
-        }
-        if let Some(charset) = self.unpacker.charset() {
+        let is_refilled = self.reader.refill()?;
+        if let Some(charset) = self.reader.charset() {
             self.rejects.set_charset(charset);
         }
-        Ok(true)
+        Ok(is_refilled)
     }
 
     /// Which field goes where, once the first record has said so.
@@ -166,12 +210,15 @@ impl<'a> Intake<'a> {
 
     /// Decodes and encodes until the batch is full or bytes run out.
     pub(super) fn advance(&mut self, batch: &mut Batch) -> Result<Pause> {
+        if !self.open()? {
+            return Ok(Pause::NeedInput);
+        }
         loop {
             if batch.len() >= self.limits.batch_rows_max || batch.byte_count() >= self.limits.batch_bytes_max
             {
                 return Ok(Pause::BatchFull);
             }
-            match self.decoder.step()? {
+            match self.reader.step()? {
                 Step::NeedInput => {
                     if !self.refill()? {
                         return Ok(Pause::NeedInput);
@@ -200,7 +247,8 @@ impl<'a> Intake<'a> {
                 Step::Malformed { position, raw, malformation, field } => {
                     self.row_count += 1;
                     let columns = self.encoder.as_ref().map(|(_, layout)| layout);
-                    malformed(self.plan, columns, &mut self.rejects, position, raw, malformation, field)?;
+                    let bad = Bad { position, raw, malformation, field };
+                    bad.reject(self.plan, columns, &mut self.rejects)?;
                 }
             }
         }
@@ -234,7 +282,7 @@ impl<'a> Intake<'a> {
                 "{cut_count} values of `timestamptz` columns had digits below the millisecond, which Hologres does not keep: they were cut"
             )
         });
-        let guessed = self.unpacker.charset().filter(|_| self.unpacker.is_guessed());
+        let guessed = self.reader.charset().filter(|_| self.reader.is_guessed());
         let guessed = guessed.map(|charset| {
             let name = charset.name();
             format!(
@@ -242,7 +290,11 @@ impl<'a> Intake<'a> {
             )
         });
         let left_out = self.layout().map(|layout| layout.warnings.clone()).unwrap_or_default();
-        cut.into_iter().chain(guessed).chain(left_out).collect()
+        let passed_over = self.reader.passed_over().map(|name| {
+            let name = shown(name.as_bytes());
+            format!("records have members that the first ones do not have, such as `{name}`: they were left out")
+        });
+        cut.into_iter().chain(guessed).chain(left_out).chain(passed_over).collect()
     }
 
     /// How many more bad rows are put up with.
@@ -273,6 +325,7 @@ impl<'a> Intake<'a> {
 pub(super) struct Facts {
     pub(super) bucket: String,
     pub(super) key: String,
+    pub(super) content_type: Option<String>,
     pub(super) version: Option<String>,
     pub(super) sequencer: Option<String>,
     pub(super) event_time_ms: Option<i64>,
@@ -321,7 +374,8 @@ impl Opened {
         facts: &Facts,
         rejects: &mut Rejects,
     ) -> Result<Self> {
-        let (layout, is_data) = match plan.first_record(record)? {
+        let first = plan.first_record(record).map_err(|error| other_delimiter(record, error))?;
+        let (layout, is_data) = match first {
             First::Header(layout) => (layout, false),
             First::Data(layout) => (layout, true),
         };
@@ -334,6 +388,19 @@ impl Opened {
         rejects.set_header(skipped, if is_data { b"" } else { record.raw });
         Ok(Self { encoder_and_layout: (encoder, layout), is_data })
     }
+}
+
+/// A first record of one field may be one of several, with another delimiter between them.
+#[cold]
+fn other_delimiter(record: &Record<'_>, error: Error) -> Error {
+    let found = [(b';', "`;`"), (b'\t', "tabs"), (b'|', "`|`")];
+    let found = found.iter().find(|(byte, _)| record.field_count() == 1 && record.raw.contains(byte));
+    let Some((_, what)) = found else { return error };
+    let before = error.hint().map(|hint| format!("; else: {hint}")).unwrap_or_default();
+    error.with_hint(format!(
+        "the first row is one field with {what} in it: `parse: {{delimiter: …}}` says what stands between fields, and \
+         `holoload guess` finds it out{before}"
+    ))
 }
 
 fn encoder(plan: &Plan, layout: &Layout, rules: &Rules, facts: &Facts) -> Result<Encoder> {
@@ -438,35 +505,65 @@ impl Row<'_> {
     }
 }
 
-fn malformed(
-    plan: &Plan,
-    layout: Option<&Layout>,
-    rejects: &mut Rejects,
+/// What stands in a resume point for a header, where records have names of their own.
+#[derive(Serialize, Deserialize)]
+struct Names {
+    names: Vec<String>,
+    around: String,
+}
+
+#[cold]
+fn lost() -> Error {
+    Error::bug("go on with the object: its header is not what it was")
+}
+
+/// A name out of a record, as messages show it.
+fn shown(name: &[u8]) -> String {
+    const CHARS_MAX: usize = 64;
+    let name = String::from_utf8_lossy(name);
+    name.chars().take(CHARS_MAX).map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+/// Bytes that form no record.
+struct Bad<'b> {
     position: Position,
-    raw: &[u8],
+    raw: &'b [u8],
     malformation: Malformation,
     field: usize,
-) -> Result<()> {
-    let Some(layout) = layout else {
-        return Err(Error::input(format!(
-            "the first row (line {}, byte {}) is not well formed: {}",
-            position.line,
-            position.byte,
-            malformation.reason()
-        ))
-        .with_hint("look at its quotes; `parse: {quote: \"\"}` reads a file that has none"));
-    };
-    let slot = layout.slots.iter().find(|slot| slot.field == field);
-    let column = slot.and_then(|slot| plan.table.columns.get(slot.column));
-    let reject = Reject {
-        position,
-        raw,
-        column: column.map(|column| column.name.as_str()),
-        reason: malformation.reason(),
-        code: None,
-        server_text: None,
-    };
-    keep(plan, rejects, &reject)
+}
+
+impl Bad<'_> {
+    fn reject(&self, plan: &Plan, layout: Option<&Layout>, rejects: &mut Rejects) -> Result<()> {
+        let Self { position, raw, malformation, field } = *self;
+        let Some(layout) = layout else {
+            let Position { line, byte } = position;
+            let reason = malformation.reason();
+            let what = format!("the first row (line {line}, byte {byte}) is not well formed: {reason}");
+            return Err(Error::input(what).with_hint(if malformation.is_of_json() {
+                "JSON Lines have one object on each line; `parse: {format: json}` reads an array, or objects over several lines"
+            } else {
+                "look at its quotes; `parse: {quote: \"\"}` reads a file that has none"
+            }));
+        };
+        let slot = layout.slots.iter().find(|slot| slot.field == field);
+        let column = slot.and_then(|slot| plan.table.columns.get(slot.column));
+        let reason = match malformation {
+            Malformation::UnknownName(span) | Malformation::LateName(span) => {
+                let name = raw.get(span.start as usize..span.end as usize).unwrap_or_default();
+                format!("`{}`: {}", shown(name), malformation.reason())
+            }
+            _ => malformation.reason().to_owned(),
+        };
+        let reject = Reject {
+            position,
+            raw,
+            column: column.map(|column| column.name.as_str()),
+            reason: &reason,
+            code: None,
+            server_text: None,
+        };
+        keep(plan, rejects, &reject)
+    }
 }
 
 fn keep(plan: &Plan, rejects: &mut Rejects, reject: &Reject<'_>) -> Result<()> {

@@ -26,6 +26,7 @@ mod handover;
 mod history;
 mod intake;
 mod invocation;
+mod reader;
 mod removal;
 mod snapshot;
 mod stage;
@@ -390,6 +391,7 @@ fn facts(request: &Request, trace: &Trace, mark: Option<&str>) -> Facts {
     Facts {
         bucket: request.object.bucket.clone(),
         key: request.object.key.clone(),
+        content_type: None,
         version: trace.version.identity().map(str::to_owned),
         sequencer: mark.or(request.sequencer.as_ref().map(Sequencer::as_str)).map(str::to_owned),
         event_time_ms: request.event_time_ms,

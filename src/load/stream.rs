@@ -88,6 +88,7 @@ impl<'a> Stream<'a> {
         dialect: Dialect,
         facts: Facts,
     ) -> Self {
+        let facts = Facts { content_type: body.content_type.clone(), ..facts };
         let intake = Intake::new(plan, zone, limits, dialect, facts);
         Self {
             plan,
@@ -296,7 +297,8 @@ impl<'a> Stream<'a> {
             offset: reach.position.byte,
             line: reach.position.line,
             record: reach.record,
-            header: self.intake.header().map(str::to_owned),
+            header: self.intake.header(),
+            format: self.intake.format().map_or_else(String::new, |format| format.name().to_owned()),
             field_count: layout.field_count,
             totals: Totals {
                 inserted: report.inserted_count,

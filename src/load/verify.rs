@@ -160,7 +160,8 @@ impl<'a> Check<'a> {
         invocation: &Invocation<'_>,
         pass: Pass,
     ) -> Result<()> {
-        let facts = Facts { version: identity(&body.version), ..self.facts.clone() };
+        let content_type = body.content_type.clone();
+        let facts = Facts { version: identity(&body.version), content_type, ..self.facts.clone() };
         let planner = &context.planner;
         let mut intake = Intake::new(self.plan, planner.zone(), planner.limits(), self.dialect, facts);
         let mut batch = Batch::default();

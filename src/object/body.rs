@@ -28,6 +28,8 @@ pub struct ObjectBody {
     source: Source,
     /// What is being read.
     pub version: ObjectVersion,
+    /// What S3 says its content is.
+    pub content_type: Option<String>,
     /// Bytes handed out.
     offset: u64,
     reopened: u32,
@@ -74,12 +76,13 @@ impl ObjectBody {
             etag: if wanted.version_id.is_some() { None } else { wanted.etag.clone() },
         };
         let (head, body) = aws.get(&object.bucket, &object.key, &pin, from).await?;
+        let content_type = head.content_type.clone();
         let version = version_of(head);
         // From here on the version that was opened is the one to go on with.
         let pin =
             Pin { version_id: version.version_id.clone().or(pin.version_id), etag: version.etag.clone() };
         let source = Source::S3(Box::new(S3Source { aws, object: object.clone(), pin, body: Some(body) }));
-        Ok(Self { source, version, offset: from, reopened: 0 })
+        Ok(Self { source, version, content_type, offset: from, reopened: 0 })
     }
 
     /// Opens an object that is read in parts; the last `tail_bytes` come along.
@@ -94,21 +97,8 @@ impl ObjectBody {
     ) -> Result<Self> {
         let parts = ObjectParts::open(aws, object, wanted, tail_bytes).await?;
         let version = parts.version.clone();
-        Ok(Self { source: Source::Parts(Box::new(parts)), version, offset: 0, reopened: 0 })
-    }
-
-    fn into_parts(self) -> Result<Self> {
-        let Self { source, version, offset, reopened } = self;
-        let parts = match source {
-            Source::S3(source) => {
-                let S3Source { aws, object, pin, .. } = *source;
-                ObjectParts::of_s3(aws, object, pin, version.clone(), reopened)
-            }
-            Source::File { file, object } => ObjectParts::of_file(file, object, version.clone()),
-            Source::Stdin(_) => return Err(super::parts::no_end()),
-            Source::Parts(parts) => *parts,
-        };
-        Ok(Self { source: Source::Parts(Box::new(parts)), version, offset, reopened })
+        let source = Source::Parts(Box::new(parts));
+        Ok(Self { source, version, content_type: None, offset: 0, reopened: 0 })
     }
 
     /// Reads a part of the object. One that was opened at its beginning is not read from there any more.
@@ -117,14 +107,17 @@ impl ObjectBody {
     /// `Transient` once the retries are used up; `Input` when the object changed under the reader, has no such bytes, or
     /// cannot be read but from its beginning.
     pub async fn part(&mut self, range: Range<u64>) -> Result<Bytes> {
-        if !matches!(self.source, Source::Parts(_)) {
-            let stdin = Source::Stdin(tokio::io::stdin());
-            let version = self.version.clone();
-            let (offset, reopened) = (self.offset, self.reopened);
-            let old = std::mem::replace(self, Self { source: stdin, version, offset, reopened });
-            *self = old.into_parts()?;
-        }
-        let Source::Parts(parts) = &mut self.source else { return Err(Error::bug("read a part of an object")) };
+        let version = self.version.clone();
+        self.source = match std::mem::replace(&mut self.source, Source::Stdin(tokio::io::stdin())) {
+            Source::S3(source) => {
+                let S3Source { aws, object, pin, .. } = *source;
+                let parts = ObjectParts::of_s3(aws, object, pin, version, self.reopened);
+                Source::Parts(Box::new(parts))
+            }
+            Source::File { file, object } => Source::Parts(Box::new(ObjectParts::of_file(file, object, version))),
+            other => other,
+        };
+        let Source::Parts(parts) = &mut self.source else { return Err(super::parts::no_end()) };
         let bytes = parts.read(range).await;
         self.reopened = parts.reopened();
         self.offset = parts.fetched();
@@ -134,7 +127,8 @@ impl ObjectBody {
     async fn open_local(object: &ObjectRef, from: u64) -> Result<Self> {
         if object.bucket == super::STDIN_BUCKET {
             let source = Source::Stdin(tokio::io::stdin());
-            return Ok(Self { source, version: ObjectVersion::default(), offset: 0, reopened: 0 });
+            let version = ObjectVersion::default();
+            return Ok(Self { source, version, content_type: None, offset: 0, reopened: 0 });
         }
         let refuse = |source| Error::input(format!("open `{}`", object.key)).with_source(source);
         let mut file = tokio::fs::File::open(&object.key).await.map_err(refuse)?;
@@ -146,7 +140,8 @@ impl ObjectBody {
             file.seek(std::io::SeekFrom::Start(from)).await.map_err(refuse)?;
         }
         let version = local_version(&metadata);
-        Ok(Self { source: Source::File { file, object: object.clone() }, version, offset: from, reopened: 0 })
+        let source = Source::File { file, object: object.clone() };
+        Ok(Self { source, version, content_type: None, offset: from, reopened: 0 })
     }
 
     /// Whether the object can be opened again in its middle.

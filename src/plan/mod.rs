@@ -11,7 +11,9 @@ use globset::{GlobBuilder, GlobMatcher};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
+use crate::decode::Format;
 use crate::decode::csv::Dialect;
+use crate::decode::json::JsonPath;
 use crate::error::{Error, Result, nearest};
 use crate::object::ObjectRef;
 pub use crate::settings::HeaderRule;
@@ -26,14 +28,17 @@ mod describe;
 mod dialect;
 mod layout;
 mod mapping;
+mod members;
 mod names;
 mod op;
 mod packing;
 mod snapshot;
+mod text;
 
 pub use assign::Fate;
 pub use columnar::{Picked, PickedColumn};
 pub use describe::{How, Mapped};
+pub use members::Members;
 pub use layout::{Fill, First, Layout, Slot};
 pub use mapping::Mapping;
 pub use op::{OpPlace, Operation};
@@ -133,6 +138,12 @@ pub struct Route {
     pub packing: Packing,
     /// How text becomes records.
     pub dialect: Dialect,
+    /// The same for objects that have tabs by their name or type.
+    pub tab_dialect: Dialect,
+    /// What the objects' format is, where the route says it.
+    pub format: Option<Format>,
+    /// Where in a JSON document the records are.
+    pub root: JsonPath,
     /// Whether the first record is a header.
     pub header: HeaderRule,
     /// An unquoted field that equals one of them is NULL.
@@ -241,9 +252,9 @@ impl Planner {
     /// A reject object that a route matched would be loaded, and rejected, again and again.
     fn refuse_own_output(&self, rejects: Option<&str>) -> Result<()> {
         let Some(address) = rejects.filter(|address| address.starts_with("s3://")) else { return Ok(()) };
-        let probe = format!("{}/bucket/key.csv", address.trim_end_matches('/'));
-        let caught =
-            self.routes.iter().find(|route| !route.takes_everything() && route.matcher.is_match(&probe));
+        let probes = ["csv", "jsonl"].map(|end| format!("{}/bucket/key.{end}", address.trim_end_matches('/')));
+        let takes = |route: &&Arc<Route>| probes.iter().any(|probe| route.matcher.is_match(probe));
+        let caught = self.routes.iter().find(|route| !route.takes_everything() && takes(route));
         if caught.is_some() {
             return Err(Error::config(format!("the rejects address `{address}` is matched by a route"))
                 .with_hint("use another bucket or a prefix that no `object:` glob matches"));
@@ -304,7 +315,7 @@ impl Route {
             Error::config(format!("read the glob `{}`", said.object)).with_source(source)
         })?;
         let parse = &said.parse;
-        only(&parse.format, &["auto", "csv", "tsv"], "format")?;
+        let format = text::format(parse)?;
         let packing = Packing::new(&parse.charset, &parse.compression)?;
         let path = said.write.path.as_deref().map_or(Ok(None), write_path)?;
         let dialect = dialect::dialect(parse)?;
@@ -333,6 +344,9 @@ impl Route {
             columns,
             mapping: Mapping::new(said)?,
             packing,
+            format,
+            root: JsonPath::root(&parse.root)?,
+            tab_dialect: text::tabbed(parse)?,
             dialect,
             header: parse.header,
             null_strings: parse.null_string.clone(),

@@ -1,5 +1,7 @@
 //! One record's text to the fields that are wanted of it.
 
+use std::collections::BTreeSet;
+
 use super::Others;
 use super::path::JsonPath;
 use super::text::{DEPTH_MAX, Fault, Quoted, Text, unescape};
@@ -33,6 +35,10 @@ pub(super) struct Parser {
     others: Vec<Other>,
     /// Names that were written with escapes, without them.
     names: Vec<u8>,
+    /// Forms of names that come too late, and what makes them.
+    forms: Option<(BTreeSet<String>, fn(&str) -> String)>,
+    /// The first name that was passed over.
+    passed_over: Option<String>,
     record: u64,
 }
 
@@ -46,6 +52,8 @@ impl Parser {
             escaped: Vec::new(),
             others: Vec::new(),
             names: Vec::new(),
+            forms: None,
+            passed_over: None,
             record: 0,
         }
     }
@@ -67,13 +75,21 @@ impl Parser {
         self.others_rule = rule;
     }
 
+    pub(super) fn treat_forms(&mut self, forms: BTreeSet<String>, form: fn(&str) -> String) {
+        self.forms = Some((forms, form));
+    }
+
+    pub(super) fn passed_over(&self) -> Option<&str> {
+        self.passed_over.as_deref()
+    }
+
     pub(super) fn spans(&self) -> &[Span] {
         &self.spans
     }
 
     /// Whether fields are not as they stand in the text.
     pub(super) fn needs_decoding(&self) -> bool {
-        !self.escaped.is_empty() || self.others_rule == Others::Collect && !self.others.is_empty()
+        !self.escaped.is_empty() || self.others_rule == Others::Collect
     }
 
     /// Appends to `data`, which begins with the record's text `raw`, what fields are that do not stand in it.
@@ -92,7 +108,7 @@ impl Parser {
                 });
             }
         }
-        if self.others_rule == Others::Collect && !self.others.is_empty() {
+        if self.others_rule == Others::Collect {
             self.collect(raw, data);
         }
     }
@@ -100,9 +116,9 @@ impl Parser {
     /// One object of the members that no path wants.
     fn collect(&mut self, raw: &[u8], data: &mut Vec<u8>) {
         let start = data.len();
+        data.push(b'{');
         for other in &self.others {
-            data.push(if data.len() == start { b'{' } else { b',' });
-            data.push(b'"');
+            data.extend_from_slice(if data.len() > start + 1 { b",\"" } else { b"\"" });
             data.extend_from_slice(slice(raw, other.written));
             data.extend_from_slice(b"\":");
             data.extend_from_slice(slice(raw, other.value));
@@ -297,10 +313,25 @@ impl Parser {
         let refuse = |malformation, other: &Other| {
             Err(Fault { malformation, at: other.value.start as usize, field: usize::MAX })
         };
+        if let Some((forms, form)) = &self.forms {
+            let is_late = |other: &&Other| {
+                std::str::from_utf8(name_of(&self.names, bytes, other)).is_ok_and(|name| forms.contains(&form(name)))
+            };
+            if let Some(late) = self.others.iter().find(is_late) {
+                return refuse(Malformation::LateName(late.written), late);
+            }
+        }
         if self.others_rule == Others::Refuse
             && let Some(first) = self.others.first()
         {
             return refuse(Malformation::UnknownName(first.written), first);
+        }
+        if self.others_rule == Others::Pass
+            && self.passed_over.is_none()
+            && let Some(first) = self.others.first()
+        {
+            let name = name_of(&self.names, bytes, first);
+            self.passed_over = Some(String::from_utf8_lossy(name).into_owned());
         }
         if self.others.len() < 2 {
             return Ok(());

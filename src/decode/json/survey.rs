@@ -52,6 +52,11 @@ impl Survey {
         self.is_done = true;
     }
 
+    /// Whether enough was seen.
+    pub fn is_done(&self) -> bool {
+        self.is_done
+    }
+
     /// The names, in the order in which they came.
     pub fn names(&self) -> &[String] {
         &self.names
