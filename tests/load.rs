@@ -24,6 +24,13 @@ mod modes;
 mod newer;
 #[path = "load/op.rs"]
 mod op;
+#[cfg(feature = "parquet")]
+#[path = "load/parquet.rs"]
+mod parquet;
+#[cfg(feature = "parquet")]
+#[allow(dead_code, unreachable_pub, reason = "two test binaries include this module, each uses a part of it")]
+#[path = "decode_parquet/files.rs"]
+mod parquet_files;
 #[path = "load/packed.rs"]
 mod packed;
 #[path = "load/rejects.rs"]

@@ -54,6 +54,7 @@ impl Aws {
             etag: output.e_tag().map(unquoted),
             size: Some(size),
             last_modified_ms: output.last_modified().and_then(|at| at.to_millis().ok()),
+            content_type: output.content_type().map(str::to_owned),
             kms_key: output.ssekms_key_id().map(str::to_owned),
         };
         Ok((head, told, Body(output.body)))

@@ -14,6 +14,7 @@
 //! - *No panic.* The `parquet` crate does levels, encodings and the footer, and panics on some damaged files; that ends here,
 //!   as an error. What it would allocate by is checked before.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -89,6 +90,13 @@ pub struct ParquetDecoder {
     skip: u64,
     line: line::Line,
     asked: Option<Range<u64>>,
+}
+
+impl fmt::Debug for ParquetDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let position = self.position();
+        f.debug_struct("ParquetDecoder").field("position", &position).field("asked", &self.asked).finish_non_exhaustive()
+    }
 }
 
 /// One field of the records.
@@ -167,6 +175,11 @@ impl ParquetDecoder {
     /// The record that comes next: its number, from 1, and where its row group begins in the file.
     pub fn position(&self) -> Position {
         Position { line: self.record + self.skip + 1, byte: self.group_start }
+    }
+
+    /// Records in the whole file.
+    pub fn record_count(&self) -> u64 {
+        self.footer.row_count()
     }
 
     /// Which bytes of the file are due, after [`Step::NeedInput`].
