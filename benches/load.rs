@@ -20,8 +20,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use holoload::decode::Step;
+use holoload::decode::{Decoder, Step};
 use holoload::decode::csv::{CsvDecoder, Dialect};
+use holoload::decode::json::{JsonDecoder, JsonPath, Layout};
 use holoload::row::{Encoder, Rules, Slot};
 use holoload::table::Kind;
 use serde_json::Value;
@@ -46,6 +47,8 @@ fn main() {
     let rounds = std::env::var("HOLOLOAD_TEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
     println!("decode and type, one core");
     decode_and_type();
+    println!("decode JSON Lines, one core");
+    decode_json();
 
     let s3 = S3Server::start();
     s3.create_bucket(BUCKET, BucketOptions::default());
@@ -89,13 +92,9 @@ fn decode_and_type() {
         not_null: true,
         field,
         is_key: field == 0,
+        conversion: None,
     });
-    let rules = Rules {
-        null_string: Vec::new(),
-        zone: jiff::tz::TimeZone::UTC,
-        moments: holoload::row::Moments::Microseconds,
-    };
-    let encoder = Encoder::new(rules, slots.collect(), kinds.len());
+    let encoder = Encoder::new(Rules::default(), slots.collect(), kinds.len());
     for (name, is_typed) in [("decode alone", false), ("decode and type", true)] {
         let best = (0..7).map(|_| pass(&data, is_typed.then_some(&encoder))).min().expect("runs");
         println!("  {name:<18} {:>7.0} MB/s", data.len() as f64 / 1e6 / best.as_secs_f64());
@@ -132,6 +131,56 @@ fn pass(data: &Bytes, encoder: Option<&Encoder>) -> Duration {
     }
     assert_eq!(rows, 200_000);
     clock.elapsed()
+}
+
+/// The same rows as JSON, all of their members wanted, and one of them.
+fn decode_json() {
+    const NAMES: [&str; 6] = ["order_id", "user_id", "book_id", "book_name", "order_cnt", "order_amt"];
+    let rows = orders(200_000, 7);
+    let text = std::str::from_utf8(&rows).expect("UTF-8");
+    let line = |row: &str| {
+        let members = row.split(',').zip(NAMES).map(|(value, name)| match name {
+            "order_id" | "book_name" => format!("\"{name}\":\"{value}\""),
+            _ => format!("\"{name}\":{value}"),
+        });
+        format!("{{{}}}\n", members.collect::<Vec<_>>().join(","))
+    };
+    let lines: Vec<String> = text.lines().map(line).collect();
+    let array = Bytes::from(format!("[{}]", lines.join(",")));
+    let lines = Bytes::from(lines.concat());
+    for (name, data, layout, wanted) in [
+        ("lines, all members", &lines, Layout::Lines, &NAMES[..]),
+        ("lines, one member", &lines, Layout::Lines, &NAMES[..1]),
+        ("array, all members", &array, Layout::Document { root: JsonPath::default() }, &NAMES[..]),
+    ] {
+        let paths: Vec<JsonPath> = wanted.iter().map(|name| JsonPath::name(name)).collect();
+        let pass = || {
+            let clock = Instant::now();
+            let decoder = JsonDecoder::new(&paths, layout.clone(), 1 << 20);
+            assert_eq!(count_records(Decoder::Json(Box::new(decoder)), data), 200_000);
+            clock.elapsed()
+        };
+        let best = (0..7).map(|_| pass()).min().expect("runs");
+        println!("  {name:<18} {:>7.0} MB/s", data.len() as f64 / 1e6 / best.as_secs_f64());
+    }
+}
+
+fn count_records(mut decoder: Decoder, data: &Bytes) -> usize {
+    const CHUNK_BYTES: usize = 256 * 1024;
+    let (mut rows, mut at) = (0, 0);
+    loop {
+        match decoder.step().expect("well formed") {
+            Step::Record(_) => rows += 1,
+            Step::NeedInput if at < data.len() => {
+                let end = (at + CHUNK_BYTES).min(data.len());
+                decoder.push(data.slice(at..end));
+                at = end;
+            }
+            Step::NeedInput => decoder.finish(),
+            Step::Malformed { .. } => unreachable!("well formed"),
+            Step::End => return rows,
+        }
+    }
 }
 
 fn handler(s3: &S3Server, database: &Database) -> RuntimeApi {

@@ -11,7 +11,7 @@
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{
     BIG5, Decoder, DecoderResult, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8,
-    UTF_16BE, UTF_16LE,
+    UTF_16BE, UTF_16LE, WINDOWS_1252,
 };
 
 use crate::error::{Error, Result, nearest};
@@ -234,6 +234,24 @@ pub fn guess(sample: &[u8], is_whole: bool) -> Charset {
             && fits(encoding, sample, is_whole)
     });
     fitting.map_or(Charset::UTF_8, |encoding| Charset { encoding, is_jis: encoding == EUC_JP })
+}
+
+/// Which charset with one byte for each letter a sample is likely in: a guess from the letters that stand together,
+/// never certain. `None` where UTF-8 is likelier.
+pub fn guess_single_byte(sample: &[u8]) -> Option<Charset> {
+    let (mut valid, mut invalid) = (0_usize, 0_usize);
+    for chunk in sample.utf8_chunks() {
+        valid += chunk.valid().chars().filter(|letter| !letter.is_ascii()).count();
+        invalid += usize::from(!chunk.invalid().is_empty());
+    }
+    if valid >= invalid || memchr::memchr(0, sample).is_some() {
+        return None;
+    }
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(sample, true);
+    let likely = detector.guess(None, Utf8Detection::Deny);
+    let encoding = if likely.is_single_byte() { likely } else { WINDOWS_1252 };
+    Some(Charset { encoding, is_jis: false })
 }
 
 /// Text in UTF-16 has a zero in many of its characters, always on the same side, and in its line ends above all.

@@ -10,6 +10,7 @@ pub mod decode;
 pub mod doctor;
 pub mod error;
 pub mod event;
+pub mod guess;
 pub mod handler;
 pub mod handover;
 pub mod inflate;

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::aws::Aws;
 use crate::charset::Charset;
+use crate::decode::csv::RecordEnd;
 use crate::decode::{Format, JSON_REJECTS, Position, json};
 use crate::error::{Error, Result};
 use crate::object::{ObjectRef, ObjectVersion};
@@ -144,6 +145,7 @@ pub struct Rejects {
     /// The object's own, where that is not UTF-8.
     charset: Option<Charset>,
     format: Format,
+    record_end: RecordEnd,
 }
 
 impl Rejects {
@@ -162,12 +164,16 @@ impl Rejects {
             written: Vec::new(),
             charset: None,
             format: Format::Csv,
+            record_end: RecordEnd::Any,
         }
     }
 
     /// How bad rows are written: of JSON one on each line, whatever stood around them.
     pub fn set_format(&mut self, format: Format) {
         self.format = format;
+        if format.is_json() {
+            self.record_end = RecordEnd::Lf;
+        }
     }
 
     /// What the reject object's name ends in, and its content type.
@@ -176,6 +182,13 @@ impl Rejects {
             Format::Csv | Format::Tsv => (DATA_SUFFIX, "text/csv"),
             Format::JsonLines | Format::Json | Format::Parquet => (JSON_REJECTS, "application/x-ndjson"),
         }
+    }
+
+    /// The same for objects whose records end so.
+    #[must_use]
+    pub fn ended_by(mut self, record_end: RecordEnd) -> Self {
+        self.record_end = record_end;
+        self
     }
 
     /// What is kept is UTF-8 that was made of text in another charset, in which it is written.
@@ -210,7 +223,7 @@ impl Rejects {
     /// as are passed over, then the header.
     pub fn set_header(&mut self, skipped_lines: u64, header: &[u8]) {
         for _ in 0..skipped_lines.min(self.bytes_max as u64) {
-            self.data.push(b'\n');
+            self.data.extend_from_slice(self.record_end.bytes());
         }
         self.push_line(header);
         self.head_len = self.data.len();
@@ -266,8 +279,10 @@ impl Rejects {
 
     fn push_line(&mut self, raw: &[u8]) {
         self.data.extend_from_slice(raw);
-        if !raw.is_empty() && !raw.ends_with(b"\n") && !raw.ends_with(b"\r") {
-            self.data.push(b'\n');
+        let line_end = self.record_end.bytes();
+        let is_ended = raw.ends_with(line_end) || self.record_end == RecordEnd::Any && raw.ends_with(b"\r");
+        if !raw.is_empty() && !is_ended {
+            self.data.extend_from_slice(line_end);
         }
     }
 

@@ -12,8 +12,12 @@ use holoload::decode::csv::{CsvDecoder, Delimiter, Dialect, Escape, FIELD_COUNT_
 
 use self::steps::{Seen, assert_covers, decode, decode_in_all_chunkings};
 
+#[path = "decode_csv/options.rs"]
+mod options;
 #[path = "decode_csv/random.rs"]
 mod random;
+#[path = "decode_csv/reference.rs"]
+mod reference;
 #[path = "decode_csv/steps.rs"]
 mod steps;
 

@@ -120,6 +120,42 @@ fn an_unterminated_quote_is_given_up_early() {
     }
 }
 
+/// The same for a line of JSON that never ends, and for a string inside of an array.
+#[test]
+fn json_without_an_end_is_given_up_early() {
+    for (key, head, place) in [
+        ("line.jsonl", &b"{\"id\":1,\"name\":\""[..], "line 1, byte 0"),
+        ("array.json", b"[{\"id\":1},\n{\"id\":2,\"name\":\"", "line 2, byte 11"),
+        ("spaces.jsonl", b"{\"id\":1}\n  ", "line 2, byte 9"),
+    ] {
+        for (memory_mib, read_max) in [("128", 12 * MIB), ("1769", 32 * MIB)] {
+            let world = World::new("json_end");
+            let filler = if key == "spaces.jsonl" { b' ' } else { b'x' };
+            let generator = move |from: u64| match head.get(usize::try_from(from).expect("a 64-bit machine")..) {
+                Some(rest) if !rest.is_empty() => Bytes::copy_from_slice(rest),
+                _ => Bytes::from(vec![filler; 256 * 1024]),
+            };
+            let stored = world.s3.put_generated(&world.bucket, key, KIB * MIB, Box::new(generator));
+            let config = "routes: [{object: '**', table: orders, columns: {name: {default: x}}}]\n";
+            let handler = world.handler_with(&[
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mib),
+                ("HOLOLOAD_CONFIG", config),
+                ("HOLOLOAD_TABLE", ""),
+            ]);
+            let clock = Instant::now();
+            let failed = failure(handler.invoke_json(&stored.event()));
+            assert_eq!(failed.error_type, "Input", "{failed:?}");
+            assert!(failed.line.contains(place) && failed.line.contains("is longer than"), "{failed:?}");
+            let read: u64 = world.s3.gets(&world.bucket, key).iter().map(|get| get.bytes_sent).sum();
+            tell(&format!("{key}, {memory_mib} MiB function"), read, clock.elapsed(), handler.peak_rss_kib());
+            assert!(read < read_max, "{read} bytes were read");
+            assert!(handler.peak_rss_kib() < PEAK_MAX_KIB, "{} KiB at the peak", handler.peak_rss_kib());
+            assert!(world.rows().is_empty());
+            world.assert_at_rest();
+        }
+    }
+}
+
 /// Every other row is bad, and as many as may be are kept: they take their share and no more.
 #[test]
 fn many_bad_rows_take_their_share_of_memory() {

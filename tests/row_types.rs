@@ -2,8 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
+#[path = "row_types/format.rs"]
+mod format;
+#[path = "row_types/rules.rs"]
+mod rules;
+
 use holoload::decode::{Position, Record, Span};
-use holoload::row::{Encoder, Moments, Reason, Refusal, Rules, Slot};
+use holoload::row::{Encoder, Reason, Refusal, Rules, Slot};
 use holoload::table::Kind;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use proptest::prelude::*;
@@ -98,17 +103,17 @@ fn zone(name: &str) -> TimeZone {
     TimeZoneDatabase::bundled().get(name).unwrap()
 }
 
-fn rules(zone_name: &str) -> Rules {
-    Rules { null_string: Vec::new(), zone: zone(zone_name), moments: Moments::Microseconds }
+fn rules_in(zone_name: &str) -> Rules {
+    Rules { zone: zone(zone_name), ..Rules::default() }
 }
 
 fn slot(kind: Kind, field: usize) -> Slot {
-    Slot { kind, not_null: false, field, is_key: false }
+    Slot { kind, not_null: false, field, is_key: false, conversion: None }
 }
 
 /// An encoder of one column; in New York, because clocks there have gaps and folds.
 fn encoder(kind: Kind) -> Encoder {
-    Encoder::new(rules("America/New_York"), vec![slot(kind, 0)], 1)
+    Encoder::new(rules_in("America/New_York"), vec![slot(kind, 0)], 1)
 }
 
 /// Encodes fields, each quoted or not, and checks that a refusal leaves nothing behind.
@@ -667,12 +672,12 @@ fn the_longest_numeric_is_exact() {
 #[test]
 fn a_row_is_lengths_and_values_with_the_key_first() {
     let slots = vec![
-        Slot { kind: Kind::Int4, not_null: true, field: 2, is_key: true },
-        Slot { kind: TEXT, not_null: true, field: 0, is_key: true },
+        Slot { kind: Kind::Int4, not_null: true, field: 2, is_key: true, conversion: None },
+        Slot { kind: TEXT, not_null: true, field: 0, is_key: true, conversion: None },
         slot(Kind::Int2, 1),
         slot(TEXT, 3),
     ];
-    let encoder = Encoder::new(rules("Asia/Tokyo"), slots, 5);
+    let encoder = Encoder::new(rules_in("Asia/Tokyo"), slots, 5);
     let fields: &[(&[u8], bool)] = &[(b"k", false), (b"", false), (b"7", false), (b"", true), (b"x", false)];
     let (bytes, key_bytes) = encode_fields(&encoder, fields).unwrap();
     assert_eq!(bytes, b"\0\0\0\x04\0\0\0\x07\0\0\0\x01k\xff\xff\xff\xff\0\0\0\0");
@@ -682,8 +687,7 @@ fn a_row_is_lengths_and_values_with_the_key_first() {
 #[test]
 fn null_is_the_unquoted_null_string_and_nothing_else() {
     let null = |null_string: &str, text: &str, is_quoted: bool| {
-        let rules =
-            Rules { null_string: null_string.into(), zone: TimeZone::UTC, moments: Moments::Microseconds };
+        let rules = Rules { null_strings: vec![null_string.into()], ..Rules::default() };
         let encoder = Encoder::new(rules, vec![slot(TEXT, 0)], 1);
         let (bytes, _) = encode_fields(&encoder, &[(text.as_bytes(), is_quoted)]).unwrap();
         bytes == [0xff; 4]
@@ -699,7 +703,7 @@ fn null_is_the_unquoted_null_string_and_nothing_else() {
 #[test]
 fn null_in_a_not_null_column_is_refused() {
     let slots = vec![slot(TEXT, 0), Slot { not_null: true, ..slot(Kind::Int8, 1) }];
-    let encoder = Encoder::new(rules("UTC"), slots, 2);
+    let encoder = Encoder::new(rules_in("UTC"), slots, 2);
     let refusal = encode_fields(&encoder, &[(b"kept out too", false), (b"", false)]).unwrap_err();
     assert_eq!(refusal, Refusal { slot: Some(1), reason: Reason::Null });
     assert_eq!(refusal.reason.to_string(), "NULL in a NOT NULL column");
@@ -707,7 +711,7 @@ fn null_in_a_not_null_column_is_refused() {
 
 #[test]
 fn a_ragged_record_is_refused_before_its_values() {
-    let encoder = Encoder::new(rules("UTC"), vec![slot(Kind::Int4, 0)], 2);
+    let encoder = Encoder::new(rules_in("UTC"), vec![slot(Kind::Int4, 0)], 2);
     let reason = |fields: &[(&[u8], bool)]| {
         let refusal = encode_fields(&encoder, fields).unwrap_err();
         assert_eq!(refusal.slot, None);
@@ -715,7 +719,7 @@ fn a_ragged_record_is_refused_before_its_values() {
     };
     assert_eq!(reason(&[(b"x", false)]), "1 field where 2 are expected");
     assert_eq!(reason(&[(b"x", false), (b"", false), (b"", false)]), "3 fields where 2 are expected");
-    let single = Encoder::new(rules("UTC"), vec![slot(Kind::Int4, 0)], 1);
+    let single = Encoder::new(rules_in("UTC"), vec![slot(Kind::Int4, 0)], 1);
     let refusal = encode_fields(&single, &[(b"1", false), (b"", false)]).unwrap_err();
     assert_eq!(refusal.reason.to_string(), "2 fields where 1 is expected");
 }
@@ -723,8 +727,8 @@ fn a_ragged_record_is_refused_before_its_values() {
 #[test]
 fn equal_keys_have_equal_bytes() {
     let key = |kind: Kind, text: &[u8]| {
-        let slot = Slot { kind, not_null: true, field: 0, is_key: true };
-        encode_fields(&Encoder::new(rules("UTC"), vec![slot], 1), &[(text, true)]).unwrap()
+        let slot = Slot { kind, not_null: true, field: 0, is_key: true, conversion: None };
+        encode_fields(&Encoder::new(rules_in("UTC"), vec![slot], 1), &[(text, true)]).unwrap()
     };
     let equal: &[(Kind, &[u8], &[u8])] = &[
         (Kind::Int8, b"007", b"+7"),
@@ -914,7 +918,7 @@ proptest! {
         is_named: bool,
     ) {
         let zone = zone(&name);
-        let encoder = Encoder::new(rules(if is_named { "UTC" } else { &name }), vec![slot(TIMESTAMPTZ, 0)], 1);
+        let encoder = Encoder::new(rules_in(if is_named { "UTC" } else { &name }), vec![slot(TIMESTAMPTZ, 0)], 1);
         for (moment, near_change, shift) in moments {
             let change = zone.following(moment).next().filter(|_| near_change);
             let local = zone.to_datetime(change.map_or(moment, |change| change.timestamp())) + shift;
@@ -934,7 +938,7 @@ proptest! {
     #[test]
     fn far_years_follow_the_last_rule(name in zone_names(), year in 2_500_i64..9_000, cycles in 1_i64..700) {
         prop_assume!(year + 400 * cycles <= 294_276);
-        let encoder = Encoder::new(rules(&name), vec![slot(TIMESTAMPTZ, 0)], 1);
+        let encoder = Encoder::new(rules_in(&name), vec![slot(TIMESTAMPTZ, 0)], 1);
         let moment = |year: i64| {
             let wire = encode_with(&encoder, format!("{year}-07-01 12:00").as_bytes()).unwrap();
             i64::from_be_bytes(wire.try_into().unwrap())

@@ -88,6 +88,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("globset", &["plan"]),
+    ("regex_automata", &["plan"]),
     ("unicode_normalization", &["plan"]),
     ("serde_saphyr", &["settings"]),
     ("encoding_rs", &["charset"]),

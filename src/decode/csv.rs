@@ -8,8 +8,9 @@
 //!   line feed that belongs to it may still come.
 //! - *Nothing repaired, nothing lost.* The bytes of all records and malformed records, and between them the
 //!   byte-order mark, skipped lines and empty lines, are the object.
-//! - *Linear time, bounded memory.* A byte is searched once, and copied only if its record spans chunks (into the
-//!   carry) or holds an escape (into the decoded text). Both buffers are at most one record long.
+//! - *Linear time, bounded memory.* A byte is searched once, or twice where a quote before it turned out never to
+//!   close, and copied only if its record spans chunks (into the carry) or holds an escape (into the decoded
+//!   text). Both buffers are at most one record long.
 //!
 //! The grammar is RFC 4180 as `csv-core` reads it:
 //!
@@ -22,10 +23,18 @@
 //!   stays what it is. Doubled quotes work beside it.
 //!
 //! Two things that `csv-core` mends in silence are malformed here: text after a closing quote, and a quote that
-//! the object never closes. Such a record reaches as far as `csv-core` would take it, so that the next one is the
-//! same for both.
+//! the object never closes. The first reaches as far as `csv-core` would take it, so that the next record is the
+//! same for both. Of the second only the lines up to the one with that quote are lost; the lines behind it are read
+//! as records, as if it had not been there. They are read again no more than once: a quote in them is one of a
+//! pair or follows an escape, so that none opens a field that stays open.
 //!
-//! There is one path for all records, not one for quoted and one for others, and `csv-core` is the oracle of the
+//! A [`Dialect`] may ask for more, at the price of speed: delimiters of several bytes, one line end only, stray
+//! quotes as data, blanks beside quotes, a limit for quoted fields. A field beyond the limit is given up like a
+//! quote that is never closed, except where stray quotes are data: there a quote behind it may well open another
+//! such field, so that the record, and an open quote the rest of the object, is lost whole. Comments are passed
+//! over where a record could begin and cost nothing.
+//!
+//! There is one path for all records of a dialect, not one for quoted and one for others, and `csv-core` is the oracle of the
 //! tests, not the engine. To find those two faults takes a state machine over the original bytes, and one that
 //! finds them knows every field as well: `csv-core` beside it would copy each quoted record and tell nothing new.
 //! A field without escapes is a span of the original bytes, quoted or not.
@@ -223,11 +232,11 @@ impl CsvDecoder {
     /// Hands out the scanned record: the carry, or where that is empty the chunk from `begin`.
     fn answer(&mut self, begin: usize) -> Step<'_> {
         let mut line_count = 1 + self.scanner.line_end_count();
-        if let Some((field_start, lines_before)) = self.scanner.cut()
-            && let Some(end) = self.line_end(begin, field_start)
-        {
+        if let Some((field_start, lines_before)) = self.scanner.cut() {
             line_count = 1 + lines_before;
-            self.give_back(begin, end);
+            if let Some(end) = self.line_end(begin, field_start) {
+                self.give_back(begin, end);
+            }
         }
         let raw = match (self.carry.as_slice(), &self.lost[..]) {
             ([], []) => self.chunk.get(begin..self.at).unwrap_or_default(),

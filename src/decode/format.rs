@@ -105,11 +105,15 @@ impl Format {
         if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
             return foreign(known, what);
         }
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
         match known {
             Some(Self::Json) | None => {}
+            Some(Self::JsonLines) if is_array(text) => {
+                return Err(Error::input("the object is a JSON array, not jsonl")
+                    .with_hint("name it .json, or say `parse: {format: json}`"));
+            }
             Some(known) => return Ok(Some(known)),
         }
-        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
         let otherwise = known.unwrap_or(Self::Csv);
         match text.first() {
             None if !is_enough => Ok(None),
@@ -136,6 +140,11 @@ impl Format {
             _ => Ok(Some(otherwise)),
         }
     }
+}
+
+/// Whether a text begins as an array of objects does.
+fn is_array(text: &[u8]) -> bool {
+    text.strip_prefix(b"[").is_some_and(|inner| inner.trim_ascii_start().starts_with(b"{"))
 }
 
 /// Whether an object that begins so may go on as JSON.
@@ -234,7 +243,7 @@ mod tests {
             (json, "{\"a\":[\n1]}", Format::Json),
             (json, "{\"a\":1} {\"a\":2}\n", Format::Json),
             (json, "nonsense\n and more", Format::Json),
-            (Some(Format::JsonLines), "[{\"a\":1}]", Format::JsonLines),
+            (Some(Format::JsonLines), "[1]\n{\"a\":1}", Format::JsonLines),
             (Some(Format::Csv), "{\"a\":1}\n{\"a\":2}", Format::Csv),
             (None, "PAR1\u{15}\u{4}\u{15}\u{10}\u{15}", Format::Parquet),
         ] {
@@ -245,6 +254,8 @@ mod tests {
                 assert!(early.is_none() || early == Some(format), "{head} up to {at}: {early:?}");
             }
         }
+        let array = Format::of_head(Some(Format::JsonLines), b"[\n{\"a\":1}]", true).expect_err("an array");
+        assert!(array.to_string().contains("a JSON array, not jsonl"), "{array}");
         for (head, what) in [
             ("PAR1\u{15}\u{4}\u{15}\u{10}\u{15}", "a Parquet file, not csv"),
             ("Obj\u{1}\u{4}\u{14}avro", "an Avro file"),

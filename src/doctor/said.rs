@@ -129,7 +129,7 @@ fn routes(
     let Some(object) = object else {
         let mut routes: Vec<Arc<Route>> = Vec::new();
         for route in planner.routes() {
-            if !routes.iter().any(|one| one.table == route.table) {
+            if route.has_one_table() && !routes.iter().any(|one| one.table == route.table) {
                 routes.push(Arc::clone(route));
             }
         }

@@ -64,16 +64,12 @@ impl<'a> Intake<'a> {
         let moments = if dialect.is_hologres() { Moments::Milliseconds } else { Moments::Microseconds };
         Self {
             plan,
-            rules: Rules {
-                null_string: plan.route.null_strings.first().cloned().unwrap_or_default().into_bytes(),
-                zone: zone.clone(),
-                moments,
-            },
+            rules: Rules { zone: zone.clone(), moments, ..plan.route.rules.clone() },
             reader: Reader::new(plan, limits, &facts.key, facts.content_type.as_deref()),
             facts,
             limits,
             encoder: None,
-            rejects: Rejects::new(limits.reject_bytes_max),
+            rejects: Rejects::new(limits.reject_bytes_max).ended_by(plan.route.dialect.record_end),
             row_count: 0,
             header: None,
             names: None,
@@ -139,9 +135,13 @@ impl<'a> Intake<'a> {
         self.take_layout(members.layout)
     }
 
-    /// Fields of a format in which NULL has a word of its own, and every text is one.
+    /// Fields of a format in which NULL has a word of its own, and a text is one unless it was said otherwise of texts in
+    /// quotes.
     pub(super) fn take_layout(&mut self, layout: Layout) -> Result<()> {
-        self.rules.null_string.clear();
+        self.rules.has_absent = true;
+        if !self.rules.null_quoted {
+            self.rules.null_strings = vec![Vec::new()];
+        }
         let encoder = encoder(self.plan, &layout, &self.rules, &self.facts)?;
         self.encoder = Some((encoder, layout));
         Ok(())
@@ -434,37 +434,52 @@ fn encoder(plan: &Plan, layout: &Layout, rules: &Rules, facts: &Facts) -> Result
             not_null: column.not_null || layout.newer_slot == Some(at),
             field: slot.field,
             is_key: at < layout.key_count,
+            conversion: conversion_of(plan, &column.name),
         })
     });
     let extras = layout.filled.iter().map(|fill| match fill {
         Fill::Metadata(metadata) => facts.fill(*metadata),
-        Fill::Constant(text) | Fill::Default(text) => Extra::Text(Some(text.clone().into_bytes())),
+        Fill::Constant(text) | Fill::Captured(text) | Fill::Default(text) => {
+            Extra::Text(Some(text.clone().into_bytes()))
+        }
         Fill::Extras => Extra::Members(Members::new(layout.extras())),
     });
     let extras = extras.chain(facts.deletion(plan)).collect();
     let encoder = Encoder::new(rules.clone(), slots.collect(), layout.field_count)
         .with_extras(extras)
+        .with_conversions(plan.route.conversions.iter().map(|(_, rule)| rule.clone()).collect())
         .with_marks(marks(plan, layout));
     check_constants(plan, layout, &encoder)?;
     Ok(encoder)
 }
 
-/// A constant that its column does not take would make every row a bad one.
+/// Index of the column's rules, if it has some.
+fn conversion_of(plan: &Plan, column: &str) -> Option<u16> {
+    let at = plan.route.conversions.iter().position(|(name, _)| name == column)?;
+    u16::try_from(at).ok()
+}
+
+/// A text of the settings that its column does not take would make every row a bad one.
 fn check_constants(plan: &Plan, layout: &Layout, encoder: &Encoder) -> Result<()> {
+    let misfit = |slot: Option<&crate::plan::Slot>, word: &str, reason: Reason| {
+        let column = slot.and_then(|slot| plan.table.columns.get(slot.column));
+        let (name, sql_type) = column.map_or(("", ""), |column| (&column.name, &column.sql_type));
+        Error::config(format!("`columns.{name}`: its `{word}` does not fit: {reason}")).with_hint(format!(
+            "the column is of type `{sql_type}`; write a text that a file could have there"
+        ))
+    };
+    encoder.check_defaults().map_err(|refusal| {
+        misfit(refusal.slot.and_then(|at| layout.slots.get(at)), "default", refusal.reason)
+    })?;
     for (index, fill) in layout.filled.iter().enumerate() {
         let word = match fill {
             Fill::Constant(_) => "constant",
+            Fill::Captured(_) => "capture",
             Fill::Default(_) => "default",
             Fill::Metadata(_) | Fill::Extras => continue,
         };
-        encoder.check_extra(index).map_err(|reason| {
-            let slot = layout.slots.iter().find(|slot| slot.field == layout.field_count + index);
-            let column = slot.and_then(|slot| plan.table.columns.get(slot.column));
-            let (name, sql_type) = column.map_or(("", ""), |column| (&column.name, &column.sql_type));
-            Error::config(format!("`columns.{name}`: its `{word}` does not fit: {reason}")).with_hint(
-                format!("the column is of type `{sql_type}`; write a text that a file could have there"),
-            )
-        })?;
+        let slot = layout.slots.iter().find(|slot| slot.field == layout.field_count + index);
+        encoder.check_extra(index).map_err(|reason| misfit(slot, word, reason))?;
     }
     Ok(())
 }

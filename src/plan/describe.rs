@@ -33,6 +33,8 @@ pub enum How {
     Metadata(&'static str),
     /// One text in every row.
     Constant,
+    /// What the object's key says.
+    Captured,
     /// The file has no field for it, `default` stands in.
     Default,
     /// The column takes the fields without one.
@@ -56,6 +58,7 @@ impl How {
             Self::Ignored => "left out: the table has no such column",
             Self::Metadata(word) => word,
             Self::Constant => "constant",
+            Self::Captured => "from the object's key",
             Self::Default => "default: the file has no such field",
             Self::Extras => "fields without a column",
             Self::Deletion => "marks deleted rows",
@@ -92,6 +95,7 @@ impl Plan {
                 Some(Some(at)) => match layout.filled.get(at) {
                     Some(Fill::Metadata(metadata)) => How::Metadata(metadata.name()),
                     Some(Fill::Constant(_)) => How::Constant,
+                    Some(Fill::Captured(_)) => How::Captured,
                     Some(Fill::Default(_)) => How::Default,
                     Some(Fill::Extras) => How::Extras,
                     None => How::Deletion,

@@ -8,7 +8,7 @@ use crate::settings::{self, ParseSettings, Trim};
 ///
 /// # Errors
 /// `Config` for marks that are no marks, or that could be taken for one another.
-pub(super) fn dialect(parse: &ParseSettings) -> Result<Dialect> {
+pub fn dialect(parse: &ParseSettings) -> Result<Dialect> {
     let quote = optional_byte(&parse.quote, "quote")?;
     let escape = match optional_byte(&parse.escape, "escape")? {
         Some(byte) if Some(byte) != quote => Escape::Byte(byte),

@@ -97,7 +97,7 @@ impl Plan {
     }
 
     /// Columns that a file may have.
-    fn writable(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn writable(&self) -> impl Iterator<Item = usize> + '_ {
         let fills = self.fills();
         let columns = self.table.columns.iter().enumerate();
         let is_open = move |index: usize, name: &str| {
@@ -113,8 +113,9 @@ impl Plan {
         let mapping = &self.route.mapping;
         let metadata = self.route.columns.iter().map(|(name, one)| (name, Fill::Metadata(*one)));
         let constants = mapping.constants.iter().map(|(name, text)| (name, Fill::Constant(text.clone())));
+        let captured = mapping.captured.iter().map(|(name, text)| (name, Fill::Captured(text.clone())));
         let extras = mapping.extras.iter().map(|name| (name, Fill::Extras));
-        let all = metadata.chain(constants).chain(extras);
+        let all = metadata.chain(constants).chain(captured).chain(extras);
         all.filter_map(|(name, fill)| Some((self.table.column_index(name)?, fill))).collect()
     }
 
@@ -395,6 +396,8 @@ pub enum Fill {
     Metadata(Metadata),
     /// The same text in every row.
     Constant(String),
+    /// What the object's key says.
+    Captured(String),
     /// The text for a field that the file does not have.
     Default(String),
     /// The fields without a column, as one JSON object.

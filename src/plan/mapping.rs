@@ -11,12 +11,14 @@ use crate::table::{Kind, Table, quote};
 pub struct Mapping {
     /// Columns and the fields that fill them.
     pub sources: Vec<(String, FieldRef)>,
-    /// Columns that hold one text in every row. What an object's captures say belongs here as well.
+    /// Columns that hold one text in every row.
     pub constants: Vec<(String, String)>,
+    /// Columns that hold what the object's key says.
+    pub captured: Vec<(String, String)>,
     /// Columns with a text for files that have no field for them.
     pub defaults: Vec<(String, String)>,
     /// Every column that the route speaks of.
-    said: Vec<String>,
+    pub(super) said: Vec<String>,
     /// Types that were said of columns.
     types: Vec<(String, String)>,
     /// Fields that go nowhere.
@@ -49,6 +51,7 @@ impl Mapping {
         let mapping = Self {
             sources: sources.collect(),
             constants: of(|column| column.constant.clone()),
+            captured: Vec::new(),
             defaults: of(|column| column.default.clone()),
             said: said.columns.keys().cloned().collect(),
             types: of(|column| column.sql_type.clone()),

@@ -24,7 +24,7 @@ pub struct Members {
     pub late: Vec<String>,
     /// All others.
     pub others: Others,
-    /// The members that were kept; the same again come to the same.
+    /// The members that were kept, and not for what is in them; the same again come to the same.
     pub names: Vec<String>,
 }
 
@@ -36,14 +36,17 @@ impl Plan {
     pub fn by_members(&self, names: &[String]) -> Result<Members> {
         self.refuse_numbers()?;
         let nested = self.nested(names)?;
-        let is_own = |name: &String| {
-            let wanted = self.wanted_names();
-            wanted.iter().any(|wanted| self.route.mapping.is_same(wanted, name))
-        };
-        let is_way = |name: &String| nested.iter().any(|(_, path)| path.tokens().first() == Some(name));
-        let top: Vec<&String> = names.iter().filter(|name| is_own(name) || !is_way(name)).collect();
-        let nested_names = nested.iter().map(|(name, _)| name.as_str());
-        let all: Vec<&str> = top.iter().map(|name| name.as_str()).chain(nested_names).collect();
+        let wanted = self.wanted_names();
+        let is_same = |one: &str, other: &str| self.route.mapping.is_same(one, other);
+        let is_own = |name: &str| wanted.iter().any(|wanted| is_same(wanted, name));
+        let is_way = |name: &str| nested.iter().any(|(_, path)| path.tokens().first().is_some_and(|one| one == name));
+        let mut all: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_own(name) || !is_way(name)).collect();
+        // What the route names is read even if the first records do not have it.
+        for name in self.said_names() {
+            if !all.iter().any(|known| is_same(known, name)) {
+                all.push(name);
+            }
+        }
         let met = self.by_names(&all)?;
 
         // What fills no column need not be found in every record.
@@ -68,12 +71,11 @@ impl Plan {
             None => JsonPath::name(name),
         };
         let paths = kept.iter().map(path).collect();
-        let names = kept.iter().filter(|name| top.iter().any(|one| one == *name)).map(|name| (*name).to_owned());
-        let names = names.collect();
+        let is_name = |name: &&&str| !nested.iter().any(|(from, _)| from == *name);
+        let names = kept.iter().filter(is_name).map(|name| (*name).to_owned()).collect();
         let others = self.collect_extras(&mut layout);
         let as_json = self.json_fields(&layout);
-        let wanted = self.wanted_names();
-        let is_there = |name: &&&str| kept.iter().any(|kept| self.route.mapping.is_same(kept, name));
+        let is_there = |name: &&&str| kept.iter().any(|kept| is_same(kept, name));
         let late = wanted.iter().filter(|name| !is_there(name)).map(|name| (*name).to_owned()).collect();
         Ok(Members { layout, paths, as_json, passed, late, others, names })
     }
@@ -97,6 +99,18 @@ impl Plan {
         }
         Err(Error::config("the route names fields by number, but members of JSON objects have names alone")
             .with_hint("write the name: `from: name`, `drop: [name]`, `op: {column: name}`"))
+    }
+
+    /// Where columns that the route speaks of are found, if a field fills them at all.
+    fn said_names(&self) -> impl Iterator<Item = &str> {
+        let mapping = &self.route.mapping;
+        let columns = self.writable().filter_map(|index| self.table.columns.get(index));
+        let said = columns.filter(|column| mapping.said.contains(&column.name));
+        said.filter_map(|column| match mapping.source(&column.name) {
+            None => Some(column.name.as_str()),
+            Some(FieldRef::Named(field)) => Some(field.as_str()),
+            Some(FieldRef::Number(_)) => None,
+        })
     }
 
     /// What `from` says of values inside of others, as it is written and as a path. A member that is called so comes

@@ -7,7 +7,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use globset::{GlobBuilder, GlobMatcher};
+use captures::Captures;
+use globset::{Glob, GlobBuilder, GlobMatcher};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
@@ -16,6 +17,7 @@ use crate::decode::csv::Dialect;
 use crate::decode::json::JsonPath;
 use crate::error::{Error, Result, nearest};
 use crate::object::ObjectRef;
+use crate::row::{Conversion, Rules};
 pub use crate::settings::HeaderRule;
 use crate::settings::{
     PartitionRule, RouteSettings, Settings, Unmatched, WriteMode, WritePath, WriteSettings,
@@ -23,7 +25,9 @@ use crate::settings::{
 use crate::table::{Kind, Table, TableName};
 
 mod assign;
+mod captures;
 mod columnar;
+mod convert;
 mod describe;
 mod dialect;
 mod layout;
@@ -39,6 +43,7 @@ pub use assign::Fate;
 pub use columnar::{Picked, PickedColumn};
 pub use describe::{How, Mapped};
 pub use members::Members;
+pub use dialect::dialect;
 pub use layout::{Fill, First, Layout, Slot};
 pub use mapping::Mapping;
 pub use op::{OpPlace, Operation};
@@ -146,12 +151,16 @@ pub struct Route {
     pub root: JsonPath,
     /// Whether the first record is a header.
     pub header: HeaderRule,
-    /// An unquoted field that equals one of them is NULL.
-    pub null_strings: Vec<String>,
+    /// How fields are read; zone and resolution of times are the load's to say.
+    pub rules: Rules,
+    /// How values of single columns are read, by their names.
+    pub conversions: Vec<(String, Conversion)>,
     /// More bad rows and the object fails.
     pub bad_rows_max: u64,
     /// A larger share, in percent, and the object fails.
     pub bad_rows_max_percent: f64,
+    captures: Option<Captures>,
+    glob: String,
     matcher: GlobMatcher,
     fingerprint: String,
 }
@@ -239,6 +248,7 @@ impl Planner {
             .map(|route| Route::new(route, has_rejects, zone_name, limits).map(Arc::new))
             .collect::<Result<_>>()?;
         let planner = Self { routes, unmatched: settings.unmatched, zone, limits };
+        captures::refuse_hidden(&planner.routes)?;
         planner.refuse_own_output(settings.rejects.as_deref())?;
         if settings.ledger.is_none() && planner.routes.iter().any(|route| route.snapshot.is_some()) {
             return Err(Error::config(
@@ -265,11 +275,13 @@ impl Planner {
     /// Where the object goes.
     ///
     /// # Errors
-    /// `Config` when nothing matches and that is not allowed.
+    /// `Config` when nothing matches and that is not allowed, or a capture names no table.
     pub fn destination(&self, object: &ObjectRef) -> Result<Destination> {
         let address = object.address();
-        if let Some(route) = self.routes.iter().find(|route| route.matcher.is_match(&address)) {
-            return Ok(Destination::Route(Arc::clone(route)));
+        for route in self.routes.iter().filter(|route| route.matcher.is_match(&address)) {
+            if let Some(route) = Route::for_address(route, &address)? {
+                return Ok(Destination::Route(route));
+            }
         }
         if self.routes.is_empty() {
             return Err(
@@ -311,14 +323,12 @@ impl Planner {
 
 impl Route {
     fn new(said: &RouteSettings, has_rejects: bool, zone_name: &str, limits: Limits) -> Result<Self> {
-        let matcher = GlobBuilder::new(&said.object).literal_separator(true).build().map_err(|source| {
-            Error::config(format!("read the glob `{}`", said.object)).with_source(source)
-        })?;
+        let matcher = glob(&captures::plain_glob(&said.object)?, &said.object)?.compile_matcher();
         let parse = &said.parse;
         let format = text::format(parse)?;
         let packing = Packing::new(&parse.charset, &parse.compression)?;
         let path = said.write.path.as_deref().map_or(Ok(None), write_path)?;
-        let dialect = dialect::dialect(parse)?;
+        let dialect = dialect(parse)?;
         let bad_rows = said.bad_rows.as_ref();
         let default_max = if has_rejects { BAD_ROWS_MAX } else { 0 };
         let percent = bad_rows.and_then(|rule| rule.max_percent).unwrap_or(BAD_ROWS_MAX_PERCENT);
@@ -349,10 +359,13 @@ impl Route {
             tab_dialect: text::tabbed(parse)?,
             dialect,
             header: parse.header,
-            null_strings: parse.null_string.clone(),
+            rules: convert::rules(parse),
+            conversions: convert::conversions(said)?,
             bad_rows_max: max,
             bad_rows_max_percent: percent,
-            matcher: matcher.compile_matcher(),
+            captures: Captures::new(said)?,
+            glob: said.object.clone(),
+            matcher,
             // Whatever can change the verdict about an object, also what is said elsewhere than in the route.
             fingerprint: format!("{said:?}{max}{percent}{zone_name}{limits:?}"),
         })
@@ -360,12 +373,20 @@ impl Route {
 
     /// The glob over addresses, as it was written.
     pub fn glob(&self) -> &str {
-        self.matcher.glob().glob()
+        &self.glob
     }
 
     fn takes_everything(&self) -> bool {
         self.glob() == "**"
     }
+}
+
+/// Compiles a glob whose `*` stays within one part of a path; errors show it as it was `written`.
+fn glob(text: &str, written: &str) -> Result<Glob> {
+    GlobBuilder::new(text)
+        .literal_separator(true)
+        .build()
+        .map_err(|source| Error::config(format!("read the glob `{written}`")).with_source(source))
 }
 
 fn only(value: &str, known: &[&str], name: &str) -> Result<()> {
@@ -463,6 +484,10 @@ impl Plan {
         check_newer_by(&route, &table)?;
         mapping::check(&route, &table)?;
         check_filled(&route, &table)?;
+        if let Some(captures) = &route.captures {
+            captures.check(&table)?;
+        }
+        convert::check(&route, &table)?;
         op::check_soft_delete(&route, &table)?;
         let mut text = route.fingerprint.clone();
         // Writing to a String cannot fail.

@@ -6,8 +6,8 @@
 //!
 //! Promised:
 //!
-//! - Nothing is changed in silence: no value is trimmed, rounded, cut short or replaced. A text that is not wholly a
-//!   value of its column's type is refused, so that what the server gets is what it stores. Floats alone take the
+//! - Nothing is changed in silence: no value is trimmed, rounded, cut short or replaced unless a [`Conversion`] of its
+//!   column says so. A text that is not wholly a value of its column's type is refused, so that what the server gets is what it stores. Floats alone take the
 //!   nearest value that their type has, which is what floats are; and moments lose the digits that Hologres does not
 //!   keep, which is counted.
 //! - A reason never holds the value.
@@ -19,11 +19,14 @@
 //! - The answer depends on the record and the rules alone: no clock, no locale, no time zone of the machine or server.
 //! - Once its buffers have grown, an accepted row allocates nothing.
 
+mod convert;
 mod extras;
+mod format;
 mod json;
 mod numeric;
 mod op;
 mod refusal;
+mod rule;
 mod scalar;
 mod text;
 mod time;
@@ -36,20 +39,49 @@ use jiff::tz::TimeZone;
 
 use crate::decode::{Field, Record};
 use crate::table::Kind;
+use convert::{Converter, Scratch};
 pub use extras::Members;
+pub use format::{Civil, TimeFormat, from_java, from_ruby};
 pub use op::Marks;
 pub use refusal::{NOT_UTF_8, Reason, Refusal};
+pub use rule::{Conversion, Epoch, Trim};
 use zone::Zones;
 
 /// Rules that hold for the whole object.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// An unquoted field equal to this is NULL; a quoted field never is. Empty unless said otherwise.
-    pub null_string: Vec<u8>,
+    /// An unquoted field equal to one of these is NULL. The empty one unless said otherwise.
+    pub null_strings: Vec<Vec<u8>>,
+    /// Whether a quoted field is NULL by them, too.
+    pub null_quoted: bool,
+    /// Whether an empty field without quotes stands for what is not there (`null`, or no member, in JSON). It is NULL
+    /// whatever the null strings are, and those of a column count for quoted fields, too.
+    pub has_absent: bool,
+    /// Which blanks around a field are no part of its value.
+    pub trim: Trim,
+    /// Whether a record may have more fields than the others; they go nowhere.
+    pub extra_fields: bool,
+    /// Whether a record may have fewer; what it lacks is NULL.
+    pub missing_fields: bool,
     /// What local times in `timestamptz` columns are local to.
     pub zone: TimeZone,
     /// How finely the server keeps a `timestamptz`.
     pub moments: Moments,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            null_strings: vec![Vec::new()],
+            null_quoted: false,
+            has_absent: false,
+            trim: Trim::None,
+            extra_fields: false,
+            missing_fields: false,
+            zone: TimeZone::UTC,
+            moments: Moments::default(),
+        }
+    }
 }
 
 /// The resolution of `timestamptz`.
@@ -75,7 +107,12 @@ pub struct Slot {
     pub field: usize,
     /// Whether the column is part of the key.
     pub is_key: bool,
+    /// Index of its rules, where it has some.
+    pub conversion: Option<u16>,
 }
+
+/// Index of the rules of columns without rules of their own, where those of the object are more than one null string.
+const PLAIN: u16 = u16::MAX;
 
 /// What stands behind a record's fields as if it were one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +155,10 @@ pub struct Encoder {
     field_count: usize,
     extras: Vec<Extra>,
     marks: Option<Marks>,
+    rules: Rules,
+    converters: Vec<Converter>,
+    plain: Converter,
+    buffers: Cell<Scratch>,
     /// Where JSON objects are put together, kept for its capacity.
     scratch: Cell<Vec<u8>>,
 }
@@ -127,20 +168,35 @@ impl Encoder {
     pub fn new(rules: Rules, slots: Vec<Slot>, field_count: usize) -> Self {
         let key_slot_count = slots.iter().take_while(|slot| slot.is_key).count();
         debug_assert!(slots[key_slot_count..].iter().all(|slot| !slot.is_key), "key columns come first");
-        let Rules { null_string, zone, moments } = rules;
-        let zones = Zones::new(zone);
+        let is_simple = rules.null_strings.len() == 1 && !rules.null_quoted && rules.trim == Trim::None;
+        let mut slots = slots;
+        if !is_simple {
+            slots.iter_mut().for_each(|slot| slot.conversion = slot.conversion.or(Some(PLAIN)));
+        }
         Self {
-            null_string,
-            zones,
-            moments,
+            null_string: rules.null_strings.first().cloned().unwrap_or_default(),
+            zones: Zones::new(rules.zone.clone()),
+            moments: rules.moments,
             cut_count: Cell::new(0),
             slots,
             key_slot_count,
             field_count,
             extras: Vec::new(),
             marks: None,
+            converters: Vec::new(),
+            plain: Converter::new(Conversion::default(), &rules),
+            buffers: Cell::default(),
+            rules,
             scratch: Cell::default(),
         }
+    }
+
+    /// The same with the rules that slots name by their index.
+    #[must_use]
+    pub fn with_conversions(mut self, conversions: Vec<Conversion>) -> Self {
+        let ready = |conversion| Converter::new(conversion, &self.rules);
+        self.converters = conversions.into_iter().map(ready).collect();
+        self
     }
 
     /// The same with what stands behind the fields: the slot of the first of them has the index `field_count`.
@@ -187,7 +243,25 @@ impl Encoder {
         let at = self.field_count + index;
         let cut_count = self.cut_count.get();
         let mut slots = self.slots.iter().filter(|slot| slot.field == at);
-        let checked = slots.try_for_each(|slot| self.append_value(slot, text, &mut Vec::new()));
+        let checked = slots.try_for_each(|slot| self.append_said_text(slot, text, &mut Vec::new()));
+        self.cut_count.set(cut_count);
+        checked
+    }
+
+    /// Whether every text that stands in for NULL is a value of its column.
+    ///
+    /// # Errors
+    /// The slot, and the reason for which rows would be refused.
+    pub fn check_defaults(&self) -> Result<(), Refusal> {
+        let cut_count = self.cut_count.get();
+        let mut slots = self.slots.iter().enumerate();
+        let checked =
+            slots.try_for_each(|(index, slot)| match slot.conversion.map(|at| self.converter(at)) {
+                Some(converter) if converter.has_default() => self
+                    .append_default(slot, converter, &mut Vec::new())
+                    .map_err(|reason| Refusal { slot: Some(index), reason }),
+                _ => Ok(()),
+            });
         self.cut_count.set(cut_count);
         checked
     }
@@ -208,10 +282,11 @@ impl Encoder {
     }
 
     fn append_row(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<Encoded, Refusal> {
-        let ragged = Reason::FieldCount { found: record.field_count(), expected: self.field_count };
+        let mut record = *record;
         if record.field_count() != self.field_count {
-            return Err(Refusal { slot: None, reason: ragged });
+            self.settle_field_count(&mut record)?;
         }
+        let record = &record;
         let start = out.len();
         let mut key_len = 0;
         let is_delete = match &self.marks {
@@ -222,10 +297,13 @@ impl Encoder {
         let slots = if is_delete { &self.slots[..self.key_slot_count] } else { &self.slots[..] };
         for (index, slot) in slots.iter().enumerate() {
             let refuse = |reason| Refusal { slot: Some(index), reason };
-            match record.field(slot.field) {
-                Some(field) if !field.is_quoted && field.bytes == self.null_string => append_null(slot, out),
-                Some(field) => self.append_value(slot, field.bytes, out),
-                None => self.append_extra(slot, record, out),
+            match (record.field(slot.field), slot.conversion) {
+                (Some(field), None) if !field.is_quoted && field.bytes == self.null_string => {
+                    append_null(slot, out)
+                }
+                (Some(field), None) => self.append_value(slot, field.bytes, &self.zones, out),
+                (Some(field), Some(index)) => self.append_converted(slot, self.converter(index), field, out),
+                (None, _) => self.append_extra(slot, record, out),
             }
             .map_err(refuse)?;
             if index + 1 == self.key_slot_count {
@@ -235,41 +313,72 @@ impl Encoder {
         Ok(Encoded { key_len, is_delete })
     }
 
+    /// Refuses a record with another number of fields than the others, unless the rules put up with it.
+    #[cold]
+    fn settle_field_count(&self, record: &mut Record<'_>) -> Result<(), Refusal> {
+        let (found, expected) = (record.field_count(), self.field_count);
+        if found < expected && self.rules.missing_fields {
+            return Ok(());
+        }
+        match record.spans.get(..expected) {
+            Some(spans) if self.rules.extra_fields => {
+                record.spans = spans;
+                Ok(())
+            }
+            _ => Err(Refusal { slot: None, reason: Reason::FieldCount { found, expected } }),
+        }
+    }
+
+    fn converter(&self, index: u16) -> &Converter {
+        self.converters.get(usize::from(index)).unwrap_or(&self.plain)
+    }
+
     fn append_extra(&self, slot: &Slot, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Reason> {
         let at = slot.field.checked_sub(self.field_count);
         match at.and_then(|at| self.extras.get(at)) {
-            Some(Extra::Text(Some(text))) => self.append_value(slot, text, out),
+            Some(Extra::Text(Some(text))) => self.append_said_text(slot, text, out),
             Some(Extra::Line) => {
                 let mut digits = [0; LINE_DIGITS];
                 let mut rest = &mut digits[..];
                 // A line's number has no more digits than there is room for.
                 let _ = write!(rest, "{}", record.position.line);
                 let unused = rest.len();
-                self.append_value(slot, &digits[..LINE_DIGITS - unused], out)
+                self.append_said_text(slot, &digits[..LINE_DIGITS - unused], out)
             }
             Some(Extra::Members(members)) => {
                 let mut text = self.scratch.take();
                 text.clear();
-                let is_null = |field: Field<'_>| !field.is_quoted && field.bytes == self.null_string;
+                let is_null = |field: Field<'_>| self.plain.is_null_field(field);
                 let appended = members
                     .append(record, is_null, &mut text)
-                    .and_then(|()| self.append_value(slot, &text, out));
+                    .and_then(|()| self.append_value(slot, &text, &self.zones, out));
                 self.scratch.set(text);
                 appended
             }
             Some(Extra::Deletion { gone, there }) => {
                 let is_gone = self.marks.as_ref().is_some_and(|marks| marks.says_delete(record) == Ok(true));
                 match there {
-                    _ if is_gone => self.append_value(slot, gone, out),
-                    Some(there) => self.append_value(slot, there, out),
+                    _ if is_gone => self.append_said_text(slot, gone, out),
+                    Some(there) => self.append_said_text(slot, there, out),
                     None => append_null(slot, out),
                 }
             }
-            Some(Extra::Text(None)) | None => append_null(slot, out),
+            Some(Extra::Text(None)) | None => match slot.conversion {
+                Some(index) => self.append_default(slot, self.converter(index), out),
+                None => append_null(slot, out),
+            },
         }
     }
 
-    fn append_value(&self, slot: &Slot, text: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+    /// Appends a text that stands in no field.
+    fn append_said_text(&self, slot: &Slot, text: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+        match slot.conversion {
+            Some(index) => self.append_said(slot, self.converter(index), text, out),
+            None => self.append_value(slot, text, &self.zones, out),
+        }
+    }
+
+    fn append_value(&self, slot: &Slot, text: &[u8], zones: &Zones, out: &mut Vec<u8>) -> Result<(), Reason> {
         match slot.kind {
             Kind::Bool => append_fixed([u8::from(scalar::boolean(text)?)], out),
             Kind::Int2 => append_fixed(scalar::int2(text)?.to_be_bytes(), out),
@@ -292,7 +401,7 @@ impl Encoder {
             Kind::Time { digits } => append_fixed(time::time(text, digits)?.to_be_bytes(), out),
             Kind::Timestamp { digits } => append_fixed(time::timestamp(text, digits)?.to_be_bytes(), out),
             Kind::Timestamptz { digits } => {
-                let micros = time::timestamptz(text, digits, &self.zones)?;
+                let micros = time::timestamptz(text, digits, zones)?;
                 append_fixed(self.moment(micros).to_be_bytes(), out);
             }
             Kind::Uuid => append_fixed(scalar::uuid(text)?, out),

@@ -76,6 +76,20 @@ pub enum Reason {
     },
     /// More digits before the point than any `numeric` has.
     WholeDigits,
+    /// A separator of thousands that does not stand between groups of three digits.
+    Grouping,
+    /// A point where the column's rule says comma, or a comma where it does not.
+    DecimalMark,
+    /// Not a count of time from 1970.
+    NotEpoch,
+    /// Not as the column's rule says that its times are written.
+    NotFormat,
+    /// A day of the week that the date is not.
+    WrongWeekday,
+    /// A time of day other than midnight in a column of dates.
+    TimeInDate,
+    /// Letters that several zones go by.
+    ZoneAbbreviation,
     /// Not the form of a date.
     NotDate,
     /// A year before 1 or after 294276.
@@ -155,6 +169,13 @@ impl fmt::Display for Reason {
             Self::NotNumber => "not a number",
             Self::InfiniteNumeric => "infinity in a numeric column",
             Self::WholeDigits => "more than 131072 digits before the point",
+            Self::Grouping => "thousands separator out of place",
+            Self::DecimalMark => "not the decimal mark of the column's rule",
+            Self::NotEpoch => "not a count of time from 1970",
+            Self::NotFormat => "not in the column's time format",
+            Self::WrongWeekday => "not the date's day of the week",
+            Self::TimeInDate => "time of day in a column of dates",
+            Self::ZoneAbbreviation => "abbreviation of a time zone that does not name one zone",
             Self::NotDate => "not a date",
             Self::Year => "year not in 1 to 294276",
             Self::NoSuchDay => "day does not exist",

@@ -3,8 +3,8 @@
 use super::Reason;
 use super::zone::Zones;
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
-const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
+pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 /// The first moment that no `timestamp` reaches: 294277-01-01.
 const MOMENT_END: i64 = 9_223_371_331_200_000_000;
 /// The first moment of any: 4714-11-24 BC.
@@ -62,7 +62,7 @@ fn infinite_moment(negative: bool) -> i64 {
     if negative { i64::MIN } else { i64::MAX }
 }
 
-fn check_moment(moment: i64) -> Result<i64, Reason> {
+pub(super) fn check_moment(moment: i64) -> Result<i64, Reason> {
     if (MOMENT_START..MOMENT_END).contains(&moment) { Ok(moment) } else { Err(Reason::Year) }
 }
 
@@ -112,13 +112,27 @@ fn parse_date(text: &[u8], otherwise: Reason) -> Result<(i64, &[u8]), Reason> {
     if rest.first().is_some_and(u8::is_ascii_digit) {
         return Err(otherwise);
     }
+    Ok((days(year, month, day)?, rest))
+}
+
+/// Days from 2000-01-01 to a day that the calendar has.
+pub(super) fn days(year: i64, month: i64, day: i64) -> Result<i64, Reason> {
     if !(1..=YEAR_MAX).contains(&year) {
         return Err(Reason::Year);
     }
-    if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+    if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
         return Err(Reason::NoSuchDay);
     }
-    Ok((days_from_2000(year, month, day), rest))
+    Ok(days_from_2000(year, month, day))
+}
+
+/// Microseconds of a day to a time that the clock has; 24:00:00 is the end of the day, and no minute has 61 seconds.
+pub(super) fn micros_of_day(hour: i64, minute: i64, second: i64, fraction: i64) -> Result<i64, Reason> {
+    let micros = (hour * 3600 + minute * 60 + second) * MICROS_PER_SECOND + fraction;
+    if minute > 59 || second > 59 || micros > MICROS_PER_DAY {
+        return Err(Reason::NoSuchTime);
+    }
+    Ok(micros)
 }
 
 /// Reads a time of day at the start of `text`; answers microseconds and what is left.
@@ -140,11 +154,7 @@ fn parse_time(text: &[u8], digits: u8, otherwise: Reason) -> Result<(i64, &[u8])
         },
         _ => (0, 0, rest),
     };
-    let micros = (hour * 3600 + minute * 60 + second) * MICROS_PER_SECOND + fraction;
-    if minute > 59 || second > 59 || micros > MICROS_PER_DAY {
-        return Err(Reason::NoSuchTime);
-    }
-    Ok((micros, rest))
+    Ok((micros_of_day(hour, minute, second, fraction)?, rest))
 }
 
 /// Reads the digits after the point of a second; answers microseconds and what is left.
@@ -165,7 +175,7 @@ fn parse_fraction(text: &[u8], digits: u8, otherwise: Reason) -> Result<(i64, &[
 }
 
 /// Reads up to `digits_max` digits; answers their value, their count and what is left.
-fn parse_number(text: &[u8], digits_max: usize) -> (i64, usize, &[u8]) {
+pub(super) fn parse_number(text: &[u8], digits_max: usize) -> (i64, usize, &[u8]) {
     let (mut value, mut count, mut rest) = (0, 0, text);
     while let [digit @ b'0'..=b'9', after @ ..] = rest
         && count < digits_max

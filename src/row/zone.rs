@@ -13,12 +13,25 @@ use super::Reason;
 use super::time::parse_pair;
 
 /// Seconds from the epoch of the database (1970) to that of the server (2000).
-const EPOCH_SECONDS: i64 = 946_684_800;
+pub(super) const EPOCH_SECONDS: i64 = 946_684_800;
 const CYCLE_SECONDS: i64 = 146_097 * 86_400;
 /// Local seconds from 2000 at which cycles begin to be taken off: the start of year 9990, near the database's end.
 const CYCLES_START: i64 = 252_140_083_200;
 /// How far from a change of offset a local time is certain to belong to one side: no two offsets are as far apart.
 const CHANGE_MARGIN_SECONDS: i64 = 3 * 86_400;
+/// What one zone alone goes by, and its hours east.
+const ABBREVIATIONS: [(&[u8], i64); 3] = [(b"jst", 9), (b"kst", 9), (b"hkt", 8)];
+/// What RFC 2822, section 4.3, says that these mean in the date of a mail; elsewhere `CST` may be China's.
+const MAIL_ABBREVIATIONS: [(&[u8], i64); 8] = [
+    (b"est", -5),
+    (b"edt", -4),
+    (b"cst", -6),
+    (b"cdt", -5),
+    (b"mst", -7),
+    (b"mdt", -6),
+    (b"pst", -8),
+    (b"pdt", -7),
+];
 /// Zones remembered; a file that names more looks them up again.
 const REMEMBERED_MAX: usize = 16;
 
@@ -50,6 +63,35 @@ impl Zones {
             [b'A'..=b'Z' | b'a'..=b'z', ..] => Err(Reason::UnknownZone),
             _ => Err(Reason::NotTimestamp),
         }
+    }
+
+    /// The same for a value that a pattern split off: more names, as a rule of the column asked for them.
+    pub(super) fn seconds_east_by_rule(
+        &self,
+        zone: Option<&[u8]>,
+        is_mail: bool,
+        local: i64,
+    ) -> Result<i64, Reason> {
+        let Some(name) = zone else { return self.unnamed.seconds_east(local) };
+        match name {
+            [b'+', offset @ ..] => return parse_offset(offset).ok_or(Reason::UnknownZone),
+            [b'-', offset @ ..] => {
+                return parse_offset(offset).map(|seconds| -seconds).ok_or(Reason::UnknownZone);
+            }
+            _ if is_utc(name) || name.eq_ignore_ascii_case(b"ut") => return Ok(0),
+            _ if name.contains(&b'/') => return self.seconds_east_named(name, local),
+            _ => {}
+        }
+        let known = ABBREVIATIONS.iter().chain(if is_mail { &MAIL_ABBREVIATIONS[..] } else { &[] });
+        if let Some((_, hours)) = known.into_iter().find(|(word, _)| name.eq_ignore_ascii_case(word)) {
+            return Ok(hours * 3600);
+        }
+        self.unnamed.seconds_east_abbreviated(name, local)
+    }
+
+    /// How far east of UTC clocks of the zone without name are at a moment (seconds from 2000).
+    pub(super) fn seconds_east_at(&self, moment: i64) -> Result<i64, Reason> {
+        self.unnamed.seconds_east_at(moment)
     }
 
     fn seconds_east_named(&self, name: &[u8], local: i64) -> Result<i64, Reason> {
@@ -90,12 +132,40 @@ impl Zone {
         Self { zone, stretch: Cell::new(stretch) }
     }
 
+    fn seconds_east_at(&self, moment: i64) -> Result<i64, Reason> {
+        let stretch = self.stretch.get();
+        if (stretch.start..stretch.end).contains(&moment.saturating_add(stretch.seconds_east)) {
+            return Ok(stretch.seconds_east);
+        }
+        let moment = moment - cycles(moment) * CYCLE_SECONDS;
+        let moment = Timestamp::from_second(moment + EPOCH_SECONDS).map_err(|_| Reason::Year)?;
+        Ok(self.zone.to_offset(moment).seconds().into())
+    }
+
+    /// The offset at which this zone, showing `local`, goes by `name`: it tells the two turns of a repeated hour apart.
+    fn seconds_east_abbreviated(&self, name: &[u8], local: i64) -> Result<i64, Reason> {
+        let shown = Timestamp::from_second(local - cycles(local) * CYCLE_SECONDS + EPOCH_SECONDS);
+        let shown = Offset::UTC.to_datetime(shown.map_err(|_| Reason::Year)?);
+        let goes_by = |offset: Offset| {
+            let moment = offset.to_timestamp(shown).ok()?;
+            let info = self.zone.to_offset_info(moment);
+            let is_same = info.abbreviation().as_bytes().eq_ignore_ascii_case(name);
+            is_same.then(|| i64::from(info.offset().seconds()))
+        };
+        let found = match self.zone.to_ambiguous_timestamp(shown).offset() {
+            AmbiguousOffset::Unambiguous { offset } => goes_by(offset),
+            AmbiguousOffset::Fold { before, after } => goes_by(before).or_else(|| goes_by(after)),
+            AmbiguousOffset::Gap { .. } => None,
+        };
+        found.ok_or(Reason::ZoneAbbreviation)
+    }
+
     fn seconds_east(&self, local: i64) -> Result<i64, Reason> {
         let stretch = self.stretch.get();
         if (stretch.start..stretch.end).contains(&local) {
             return Ok(stretch.seconds_east);
         }
-        let cycles = if local < CYCLES_START { 0 } else { (local - CYCLES_START) / CYCLE_SECONDS + 1 };
+        let cycles = cycles(local);
         let local = local - cycles * CYCLE_SECONDS;
         let shown = Timestamp::from_second(local + EPOCH_SECONDS).map_err(|_| Reason::Year)?;
         let shown = Offset::UTC.to_datetime(shown);
@@ -126,6 +196,11 @@ impl Zone {
             self.stretch.set(Stretch { start, end, seconds_east });
         }
     }
+}
+
+/// Cycles to take off seconds from 2000 for the database to know the day.
+fn cycles(seconds: i64) -> i64 {
+    if seconds < CYCLES_START { 0 } else { (seconds - CYCLES_START) / CYCLE_SECONDS + 1 }
 }
 
 /// Looks a name up. Names without a slash are left alone: `CET` is a zone to one database and an offset to another.

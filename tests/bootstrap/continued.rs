@@ -48,6 +48,34 @@ fn an_object_takes_as_many_invocations_as_it_takes() {
     assert_eq!(world.places(), places);
 }
 
+/// JSON goes on in its middle as well: lines, and the records of an array inside a document.
+#[test]
+fn json_is_handed_on_with_its_names() {
+    let record = |id: u32| format!("{{\"id\":{id},\"name\":\"json\",\"amount\":{id}.50}}");
+    let records: Vec<String> = (1..=ROWS).map(record).collect();
+    for (key, text) in [
+        ("long.jsonl", records.join("\n")),
+        ("long.json", format!("{{\"x\":[1],\"items\":[\n{}\n],\"y\":{{}}}}\n", records.join(",\n"))),
+    ] {
+        let world = World::new("continued_json");
+        let queue = Queue::start();
+        let (name, endpoint) = queue.environment();
+        let config = "routes: [{object: '**', table: orders, parse: {root: /items}, write: {atomic: false}}]\n";
+        let handler = handler(&world, &[(name, &endpoint), ("HOLOLOAD_CONFIG", config)]);
+        let stored = world.put(key, text);
+        slow_down(&world, key, 16 * 1024);
+        let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
+        assert!(invocations >= 3, "{key}: {invocations} invocations");
+        assert_eq!(world.rows(), order_rows(1..=ROWS, "json"), "{key}");
+        assert_continued(&world.statuses(key));
+        // No part is read twice.
+        let line = "SELECT row_count::text, inserted_count::text FROM holoload_ledger WHERE status = 'loaded'";
+        let rows = Some(ROWS.to_string());
+        assert_eq!(world.database.query(line), [[rows.clone(), rows]], "{key}");
+        world.assert_at_rest();
+    }
+}
+
 /// Kills at many instants: what was durable is not loaded again, what was not is.
 #[test]
 fn kills_between_and_within_invocations_lose_and_double_nothing() {

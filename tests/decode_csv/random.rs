@@ -3,6 +3,7 @@
 
 use std::mem;
 
+use holoload::decode::Malformation;
 use holoload::decode::csv::{Dialect, Escape};
 use proptest::prelude::*;
 
@@ -144,7 +145,12 @@ proptest! {
         let input = well_escaped(&input);
         let steps = decode(dialect, AMPLE_BYTES, [&input[..]]);
         let records = oracle(dialect, &input);
-        prop_assert_eq!(steps.len(), records.len());
+        // What `csv-core` takes for the last record we read again but for a line.
+        let is_open = |step: &Seen| {
+            matches!(step, Seen::Malformed { malformation: Malformation::UnterminatedQuote, .. })
+        };
+        let count = steps.iter().position(is_open).map_or(steps.len(), |at| at + 1);
+        prop_assert_eq!(count, records.len());
         for (step, record) in steps.into_iter().zip(records) {
             if let Seen::Record { fields, .. } = step {
                 let fields: Vec<_> = fields.into_iter().map(|(bytes, _)| bytes).collect();

@@ -79,3 +79,20 @@ fn a_load_that_fails_half_way_says_what_is_there() {
     assert_eq!(again["reject_count"], 0);
     assert_eq!(hologres.db.count("t"), 25_000);
 }
+
+/// JSON takes the same paths; a bad record and one that the server refuses are kept as lines.
+#[test]
+fn json_lines_load_as_other_files_do() {
+    let hologres = Hologres::new("json", CHECKED);
+    let good: String = (0..3_000).map(|id| format!("{{\"id\":{id},\"name\":\"good\"}}\n")).collect();
+    let text = format!("{good}{{\"id\":3000,\"name\":\"bad\"}}\n{{\"id\":\"x\"}}\n{{\"name\":null,\"id\":3001}}\n");
+    let route = "parse: {format: jsonl}, write: {mode: upsert}";
+    let report = hologres.load_with(route, text).run().loaded();
+    assert_eq!((path(&report).0, &report["reject_count"]), ("fixed_copy", &2.into()), "{report:#}");
+    assert_eq!(hologres.rows("SELECT count(*), count(name) FROM t"), ["3001|3000"]);
+    let rejects = hologres.reject_texts();
+    assert!(rejects.contains("{\"id\":3000,\"name\":\"bad\"}\n{\"id\":\"x\"}\n"), "{rejects}");
+    assert!(report["rejects"].as_str().expect("an address").ends_with(".rejects.jsonl"));
+    hologres.assert_nothing_forbidden();
+    hologres.assert_gone();
+}

@@ -89,7 +89,7 @@ fn a_bad_row_behind_many_good_ones_takes_them_all_back() {
 }
 
 #[test]
-fn a_quote_that_is_never_closed_takes_the_rest_of_the_file() {
+fn a_quote_that_is_never_closed_loses_its_line() {
     let lab = Lab::new("unterminated", TABLE);
     let mut text = "id,small,day,name\n1,1,2024-01-01,a\n2,2,2024-01-02,\"b\n".to_owned();
     for at in 3..1000 {
@@ -103,6 +103,10 @@ fn a_quote_that_is_never_closed_takes_the_rest_of_the_file() {
     );
     assert_eq!(report["row_count"], 2);
     lab.assert_untouched("t");
+    let rejects = lab.folder().join("rejects").display().to_string();
+    let report = lab.load(&path).env("HOLOLOAD_REJECTS", rejects).run().loaded();
+    assert_eq!((&report["row_count"], &report["reject_count"]), (&999.into(), &1.into()));
+    assert_eq!(lab.rows("SELECT count(*), max(id) FROM t"), ["998|999"]);
 }
 
 #[test]

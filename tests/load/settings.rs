@@ -189,7 +189,17 @@ fn a_configuration_that_is_wrong_names_the_place() {
             "did you mean `delimiter`?",
         ),
         (format!("{route}, write: {{mode: upsert, newer: x}}}}]\n"), "unknown field `newer`", ""),
-        (format!("{route}, parse: {{delimiter: '||'}}}}]\n"), "`delimiter` must be one ASCII character", ""),
+        (
+            format!("{route}, parse: {{delimiter: '<=======>'}}}}]\n"),
+            "`delimiter` must be 1 to 8 bytes long",
+            "`\\t`",
+        ),
+        (format!("{route}, parse: {{record_end: lfcr}}}}]\n"), "unknown variant `lfcr`", "did you mean"),
+        (
+            format!("{route}, parse: {{comment: '\"'}}}}]\n"),
+            "`comment` must differ from `quote`",
+            "of its own",
+        ),
         (format!("{route}, parse: {{format: parquett}}}}]\n"), "`format: parquett` is not known", ""),
         (
             "target:\n  password: ${NOT_SET}\n".to_owned(),

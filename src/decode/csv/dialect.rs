@@ -77,6 +77,17 @@ pub enum RecordEnd {
     Cr,
 }
 
+impl RecordEnd {
+    /// The line end that is written where one is missing.
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Any | Self::Lf => b"\n",
+            Self::Crlf => b"\r\n",
+            Self::Cr => b"\r",
+        }
+    }
+}
+
 /// What a quote inside a quoted field is that closes nothing and was not escaped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StrayQuotes {

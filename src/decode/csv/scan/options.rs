@@ -172,7 +172,8 @@ impl Scanner {
         }
         self.options.keep_tail(read);
         // After a carriage return it is not known where the line ends.
-        let is_known = self.options.record_end != RecordEnd::Any || read.last() != Some(&b'\r');
+        let is_known =
+            self.options.record_end != RecordEnd::Any || !text.ends_with(to.saturating_sub(1), b"\r");
         is_known && self.state == State::Quoted && self.is_overlong(to) && self.give_field_up()
     }
 

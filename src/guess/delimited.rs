@@ -1,0 +1,333 @@
+//! Delimited text: dialect, header, columns.
+
+use std::collections::BTreeMap;
+
+use super::column::{self, Choice, DayOrder, Setting};
+use super::dialect;
+use super::facts::Facts;
+use super::grid::{Grid, Layout, WIDTH_MAX};
+use super::header;
+use super::plain::Plain;
+use super::rank::{Rank, rank};
+use super::verify::Reader;
+use super::{Format, Guess, Hints, Newline, Note, Trim, Type};
+
+/// Texts that are NULL wherever they stand without quotes; the others only where a column is not of words.
+const NULL_EVERYWHERE: [&str; 2] = ["NULL", "\\N"];
+/// Records that are named in notes.
+const NAMED_MAX: usize = 3;
+
+pub(super) fn guess(plain: &Plain, hints: &Hints) -> Guess {
+    let mut guess = Guess::empty(Format::Csv);
+    if plain.text.is_empty() {
+        guess.notes.push(Note::file("the file is empty"));
+        guess.sure = 0.0;
+        return guess;
+    }
+    let choice = dialect::choose(&plain.text, plain.is_whole, hints);
+    let mut table = Table::read(plain, choice.layout, hints);
+    say_layout(&mut guess, &table);
+    let ratio = choice.rival / choice.rank.score.max(f64::MIN_POSITIVE);
+    guess.sure = (1.0 - (ratio - 0.6).clamp(0.0, 0.39)).min(0.4 + 0.6 * choice.rank.consistency);
+    table.say_header(&mut guess, hints);
+    table.say_columns(&mut guess, hints);
+    table.say_faults(&mut guess, plain);
+    guess
+}
+
+fn say_layout(guess: &mut Guess, table: &Table) {
+    let layout = &table.layout;
+    let letter = |byte: Option<u8>| byte.map_or_else(String::new, |byte| char::from(byte).to_string());
+    guess.delimiter = String::from_utf8_lossy(&layout.delimiter).into_owned();
+    guess.quote = letter(layout.quote);
+    guess.escape = layout.quote.map_or_else(String::new, |quote| letter(layout.escape.or(Some(quote))));
+    guess.comment = String::from_utf8_lossy(&layout.comment).into_owned();
+    guess.skip_lines = layout.skip_lines;
+    guess.has_stray_quotes = layout.is_stray;
+    let [lf, crlf, cr] = table.grid.endings;
+    guess.newline = match () {
+        () if crlf > lf && crlf >= cr => Newline::Crlf,
+        () if cr > lf => Newline::Cr,
+        () => Newline::Lf,
+    };
+    if [lf, crlf, cr].iter().filter(|count| **count > 0).count() > 1 {
+        guess
+            .notes
+            .push(Note::file(format!("line ends differ: LF {lf}, CRLF {crlf}, CR {cr} times; all are read")));
+    }
+    if layout.is_stray {
+        guess.notes.push(Note::file(
+            "quotes stand inside quoted fields without an escape; `stray_quotes: accept` takes them as data",
+        ));
+    }
+    if table.rank.start > 0 {
+        guess.notes.push(Note::file(format!(
+            "{} lines before the table have another number of fields and are passed over",
+            layout.skip_lines
+        )));
+    }
+}
+
+/// The sample as one table.
+struct Table {
+    layout: Layout,
+    grid: Grid,
+    rank: Rank,
+    width: usize,
+    /// The table's first row.
+    start: usize,
+    is_header: bool,
+    facts: Vec<Facts>,
+}
+
+impl Table {
+    fn read(plain: &Plain, mut layout: Layout, hints: &Hints) -> Self {
+        let grid = Grid::read(&plain.text, &layout, plain.is_whole);
+        let rank = rank(&grid, &layout, plain.text.len());
+        let start = rank.start;
+        if start > 0 && hints.skip_lines.is_none() {
+            layout.skip_lines = grid.rows.get(start).map_or(0, |row| row.line.saturating_sub(1));
+        }
+        let mut table = Self {
+            layout,
+            rank,
+            width: rank.width.min(WIDTH_MAX),
+            start,
+            is_header: false,
+            facts: Vec::new(),
+            grid,
+        };
+        for piece in &plain.further {
+            table.grid.append(piece, &table.layout, table.width);
+        }
+        table.facts = table.count(start + 1);
+        table
+    }
+
+    /// Facts of each column, from row `from` on.
+    fn count(&self, from: usize) -> Vec<Facts> {
+        let mut facts: Vec<Facts> = (0..self.width).map(|_| Facts::default()).collect();
+        for index in from..self.grid.rows.len() {
+            let is_of_table =
+                self.grid.rows.get(index).is_some_and(|row| !row.is_malformed && row.count <= self.width);
+            // A record of another width says nothing of its last fields.
+            if is_of_table {
+                for (facts, (bytes, is_quoted)) in facts.iter_mut().zip(self.grid.row(index)) {
+                    facts.feed(bytes, is_quoted);
+                }
+            }
+        }
+        facts
+    }
+
+    fn first_cells(&self) -> Vec<String> {
+        let cells = self.grid.row(self.start).take(self.width);
+        cells.map(|(bytes, _)| String::from_utf8_lossy(bytes).into_owned()).collect()
+    }
+
+    fn say_header(&mut self, guess: &mut Guess, hints: &Hints) {
+        let found = header::header(&self.grid, self.start, self.width, &self.facts);
+        self.is_header = hints.header.unwrap_or(found.is_there);
+        guess.header = self.is_header;
+        if hints.header.is_none() {
+            guess.sure = guess.sure.min(found.sure);
+            if found.sure < 0.65 {
+                let what = if found.is_there { "a header" } else { "data" };
+                guess.notes.push(Note::file(format!(
+                    "the first record was taken for {what}; nothing in the sample settles it. \
+                     Write `header: true` or `header: false`"
+                )));
+            }
+        }
+        if !self.is_header {
+            self.facts = self.count(self.start);
+        }
+        let first = self.grid.rows.get(self.start).map_or(0, |row| row.count);
+        let is_last_empty =
+            self.facts.last().is_some_and(|facts| facts.values == 0 && facts.empty_quoted == 0);
+        if self.is_header && first + 1 == self.width && is_last_empty {
+            self.width -= 1;
+            self.facts.truncate(self.width);
+            guess.has_extra_fields = true;
+            guess
+                .notes
+                .push(Note::file("each record ends with a delimiter; the empty field behind it is ignored"));
+        }
+    }
+
+    fn names(&self, guess: &mut Guess, hints: &Hints) -> Vec<String> {
+        let cells = if self.is_header { self.first_cells() } else { Vec::new() };
+        let mut said = hints.names.clone();
+        said.extend(cells.into_iter().skip(said.len()));
+        let width = if self.width > 1 { self.width.max(hints.names.len()) } else { self.width };
+        let (names, is_repaired) = header::names(&said, width);
+        if self.is_header && is_repaired {
+            guess.notes.push(Note::file(
+                "the header has names that are empty or come twice; those got numbers. Columns whose names are not \
+                 unique are loaded by number: `from: 3`",
+            ));
+        }
+        names
+    }
+
+    fn say_columns(&mut self, guess: &mut Guess, hints: &Hints) {
+        let names = self.names(guess, hints);
+        self.facts.resize_with(names.len(), Facts::default);
+        guess.row_count = self.facts.iter().map(|facts| facts.rows).max().unwrap_or(0);
+        let global = self.settle_nulls();
+        let mut setting = Setting { is_all_text: hints.is_all_text, ..Setting::default() };
+        let choose = |setting: Setting, facts: &[Facts]| -> Vec<Choice> {
+            names.iter().zip(facts).map(|(name, facts)| column::choose(name, facts, setting)).collect()
+        };
+        let mut choices = choose(setting, &self.facts);
+        if let Some(order) = told(&choices) {
+            setting.order = Some(order);
+            choices = choose(setting, &self.facts);
+        }
+        self.say_trim(guess, &choices);
+        let mut has_quoted_nulls = false;
+        for (index, choice) in choices.into_iter().enumerate() {
+            let Choice { mut column, notes, .. } = choice;
+            guess.notes.extend(notes);
+            let Some(facts) = self.facts.get(index) else { continue };
+            let is_quoted_null =
+                column.kind != Type::Text && facts.empty_quoted + facts.nulls_quoted.len() as u64 > 0;
+            has_quoted_nulls |= is_quoted_null;
+            let own: Vec<String> = facts.nulls.keys().chain(facts.nulls_quoted.keys()).cloned().collect();
+            if own.iter().any(|text| !global.contains(text)) {
+                column.nulls = std::iter::once(String::new()).chain(own).collect();
+                column.nulls.dedup();
+            }
+            column.timezone = match column.kind {
+                Type::Timestamptz => hints.timezone.clone(),
+                _ => None,
+            };
+            guess.columns.push(column);
+        }
+        guess.null_quoted = has_quoted_nulls;
+        if has_quoted_nulls {
+            guess.notes.push(Note::file(
+                "empty texts in quotes stand in columns that are not text: `null_quoted: true` makes them NULL, \
+                 in columns of text as well",
+            ));
+        }
+        if !global.is_empty() {
+            guess.null_strings = std::iter::once(String::new()).chain(global).collect();
+        }
+        self.verify(guess);
+    }
+
+    /// Takes back what is no NULL, and answers the texts that are NULL in the whole file.
+    fn settle_nulls(&mut self) -> Vec<String> {
+        let mut global: BTreeMap<String, u64> = BTreeMap::new();
+        for facts in &mut self.facts {
+            let unquoted: Vec<String> = facts.nulls.keys().cloned().collect();
+            let quoted: Vec<String> = facts.nulls_quoted.keys().cloned().collect();
+            let kind = column::choose("", facts, Setting::default()).column.kind;
+            let is_words = kind == Type::Text;
+            if is_words {
+                quoted.iter().for_each(|text| facts.take_back(text, true));
+            }
+            for text in unquoted {
+                let is_everywhere = NULL_EVERYWHERE.contains(&text.as_str());
+                if is_everywhere {
+                    *global.entry(text).or_default() += 1;
+                } else if is_words {
+                    facts.take_back(&text, false);
+                }
+            }
+        }
+        global.into_keys().collect()
+    }
+
+    fn say_trim(&self, guess: &mut Guess, choices: &[Choice]) {
+        let is_typed = |choice: &Choice| choice.column.kind != Type::Text;
+        let mut columns = choices.iter().zip(&self.facts);
+        let has_quoted = columns.any(|(choice, facts)| is_typed(choice) && facts.padded_quoted > 0);
+        let mut columns = choices.iter().zip(&self.facts);
+        let has_plain = columns.any(|(choice, facts)| {
+            facts.padded > 0
+                && (is_typed(choice) || (facts.values > 1 && facts.padded * 10 >= facts.values * 9))
+        });
+        let is_padded = |text: &String| text.trim().len() < text.len();
+        let has_header = self.is_header && self.first_cells().iter().any(is_padded);
+        let has_blank_quotes = self.grid.rows.iter().any(|row| row.is_blank_around);
+        if has_quoted {
+            guess.trim = Trim::All;
+        } else if has_plain || has_header || has_blank_quotes {
+            guess.trim = Trim::Unquoted;
+        }
+    }
+
+    /// Columns whose own values their type does not read become text.
+    fn verify(&self, guess: &mut Guess) {
+        let from = self.start + usize::from(self.is_header);
+        let mut notes = Vec::new();
+        for (index, column) in guess.columns.iter_mut().enumerate() {
+            if column.kind == Type::Text {
+                continue;
+            }
+            let reader = Reader::new(column);
+            let refused = (from..self.grid.rows.len()).filter(|row| {
+                let Some((bytes, _)) = self.grid.cell(*row, index) else { return false };
+                let bytes = trimmed(bytes);
+                let is_null = std::str::from_utf8(bytes).is_ok_and(super::cell::is_null_text);
+                let is_of_table = self.grid.rows.get(*row).is_some_and(|row| row.count <= self.width);
+                is_of_table
+                    && !bytes.is_empty()
+                    && !is_null
+                    && !reader.as_ref().is_some_and(|reader| reader.reads(bytes))
+            });
+            let refused = refused.count();
+            if refused > 0 {
+                notes.push(Note::column(
+                    &column.name,
+                    format!(
+                        "looks like {}, but {refused} values are not read as that; it stays text",
+                        column.kind.sql()
+                    ),
+                ));
+                column.kind = Type::Text;
+                column.formats.clear();
+                column.epoch = None;
+                (column.thousands, column.decimal, column.full_width) = (None, None, false);
+                column.sure = 0.4;
+            }
+        }
+        guess.notes.extend(notes);
+    }
+
+    fn say_faults(&self, guess: &mut Guess, plain: &Plain) {
+        let width = self.width + usize::from(guess.has_extra_fields);
+        let rows = self.grid.rows.iter().skip(self.start + usize::from(self.is_header));
+        let odd: Vec<u64> =
+            rows.filter(|row| row.is_malformed || row.count != width).map(|row| row.line).collect();
+        guess.odd_count = odd.len() as u64;
+        if let [_, ..] = odd.as_slice() {
+            let lines: Vec<String> = odd.iter().take(NAMED_MAX).map(u64::to_string).collect();
+            let more = if odd.len() > NAMED_MAX { ", …" } else { "" };
+            guess.notes.push(Note::file(format!(
+                "{} records do not have {width} fields or are not well formed (lines {}{more}); they will be refused",
+                odd.len(),
+                lines.join(", ")
+            )));
+        }
+        if guess.row_count == 0 {
+            guess.notes.push(Note::file("no row but the header: types are not known"));
+        }
+        if !plain.is_whole && guess.row_count > 0 {
+            guess.notes.push(Note::file("the file goes on behind the sample"));
+        }
+    }
+}
+
+fn told(choices: &[Choice]) -> Option<DayOrder> {
+    let mut orders = choices.iter().filter_map(|choice| choice.told);
+    let first = orders.next()?;
+    orders.all(|order| order == first).then_some(first)
+}
+
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    std::str::from_utf8(bytes)
+        .map_or(bytes, |text| text.trim_matches([' ', '\t', '\u{3000}', '\u{a0}']).as_bytes())
+}

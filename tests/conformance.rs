@@ -1,0 +1,23 @@
+//! The cases of other projects' tests, replayed: `HOLOLOAD_CORPUS` is the folder with their `MANIFEST.jsonl`. Without it
+//! these tests say so and pass. `docs/conformance.md` has the scores and each difference that is meant.
+#![expect(clippy::expect_used, reason = "a failed test panics")]
+#![allow(clippy::print_stderr, reason = "the scores are for people")]
+
+#[path = "conformance/charset.rs"]
+mod charset;
+#[path = "conformance/dialect.rs"]
+mod dialect;
+#[path = "conformance/differences.rs"]
+mod differences;
+#[path = "conformance/duckdb.rs"]
+mod duckdb;
+#[path = "conformance/guess.rs"]
+mod guess;
+#[path = "conformance/manifest.rs"]
+mod manifest;
+#[path = "conformance/parse.rs"]
+mod parse;
+#[path = "conformance/times.rs"]
+mod times;
+#[path = "conformance/types.rs"]
+mod types;
