@@ -68,23 +68,28 @@ pub struct Head {
 }
 
 impl Aws {
-    /// Reads region, credentials and endpoints as every AWS tool does.
+    /// Reads region, credentials, endpoints and proxies as every AWS tool does.
     pub async fn from_environment() -> Self {
+        Self::of_profile(None).await
+    }
+
+    /// The same by a profile of the AWS configuration, in place of `AWS_PROFILE`.
+    pub async fn of_profile(profile: Option<&str>) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(CONNECT_TIMEOUT_MS))
             .read_timeout(Duration::from_millis(READ_TIMEOUT_MS))
             .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
-            .load()
-            .await;
-        let mut s3 = aws_sdk_s3::config::Builder::from(&config);
-        let has_own_endpoint = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        if has_own_endpoint("AWS_ENDPOINT_URL") || has_own_endpoint("AWS_ENDPOINT_URL_S3") {
-            // Other stores rarely answer to bucket.host names.
-            s3 = s3.force_path_style(true);
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile);
         }
+        let config = loader.load().await;
+        let said = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let endpoint = said("AWS_ENDPOINT_URL_S3").or_else(|| config.endpoint_url().map(str::to_owned));
+        let is_path = is_path_style(said("HOLOLOAD_S3_STYLE").as_deref(), endpoint.as_deref());
+        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(is_path);
         Self { s3: aws_sdk_s3::Client::from_conf(s3.build()), config }
     }
 
@@ -224,6 +229,19 @@ impl Aws {
     fn sqs_endpoint(&self) -> Option<String> {
         let of = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         of("AWS_ENDPOINT_URL_SQS").or_else(|| self.config.endpoint_url().map(str::to_owned))
+    }
+}
+
+/// Other stores rarely answer to `bucket.host` names; Alibaba Cloud's OSS answers to nothing else.
+fn is_path_style(said: Option<&str>, endpoint: Option<&str>) -> bool {
+    match (said, endpoint) {
+        (Some(style), _) => style == "path",
+        (None, Some(endpoint)) => {
+            let host = endpoint.split("://").last().unwrap_or_default();
+            let host = host.split(['/', ':']).next().unwrap_or_default();
+            !host.ends_with(".aliyuncs.com")
+        }
+        (None, None) => false,
     }
 }
 
@@ -421,6 +439,20 @@ mod tests {
                 "allow kms:Decrypt on arn:aws:kms:eu-west-1:1:key/k in the role's policy and the key policy"
             )
         );
+    }
+
+    #[test]
+    fn stores_are_asked_in_their_style() {
+        for (said, endpoint, is_path) in [
+            (None, None, false),
+            (None, Some("http://127.0.0.1:9000"), true),
+            (None, Some("https://storage.googleapis.com"), true),
+            (None, Some("https://oss-ap-northeast-1.aliyuncs.com/"), false),
+            (Some("path"), Some("https://oss-ap-northeast-1.aliyuncs.com"), true),
+            (Some("virtual"), Some("http://127.0.0.1:9000"), false),
+        ] {
+            assert_eq!(is_path_style(said, endpoint), is_path, "{said:?} {endpoint:?}");
+        }
     }
 
     #[test]

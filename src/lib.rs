@@ -8,6 +8,7 @@ pub mod context;
 pub mod database;
 pub mod decode;
 pub mod doctor;
+pub mod embulk;
 pub mod error;
 pub mod event;
 pub mod guess;

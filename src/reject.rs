@@ -135,6 +135,7 @@ pub struct Rejects {
     count: u64,
     bytes_max: usize,
     sample: Vec<RejectSample>,
+    sample_max: usize,
     server_code: Option<String>,
     /// Bytes of `data` that belong to no row.
     head_len: usize,
@@ -144,8 +145,8 @@ pub struct Rejects {
     written: Vec<String>,
     /// The object's own, where that is not UTF-8.
     charset: Option<Charset>,
-    format: Format,
     record_end: RecordEnd,
+    format: Format,
 }
 
 impl Rejects {
@@ -158,6 +159,7 @@ impl Rejects {
             count: 0,
             bytes_max,
             sample: Vec::new(),
+            sample_max: SAMPLE_MAX,
             server_code: None,
             head_len: 0,
             part: 0,
@@ -182,6 +184,21 @@ impl Rejects {
             Format::Csv | Format::Tsv => (DATA_SUFFIX, "text/csv"),
             Format::JsonLines | Format::Json | Format::Parquet => (JSON_REJECTS, "application/x-ndjson"),
         }
+    }
+
+    /// The same with so many named.
+    #[must_use]
+    pub fn with_sample_max(self, sample_max: usize) -> Self {
+        Self { sample_max, ..self }
+    }
+
+    /// The first of them with their original bytes.
+    pub fn with_lines(&self) -> impl Iterator<Item = (&RejectSample, &[u8])> {
+        self.sample.iter().enumerate().filter_map(|(at, sample)| {
+            let start = self.kept.get(at)?.data_start;
+            let end = self.kept.get(at + 1).map_or(self.data.len(), |next| next.data_start);
+            Some((sample, self.data.get(start..end)?))
+        })
     }
 
     /// The same for objects whose records end so.
@@ -242,7 +259,7 @@ impl Rejects {
         if let (None, Some(code)) = (&self.server_code, reject.code) {
             self.server_code = Some(code.to_owned());
         }
-        if self.sample.len() < SAMPLE_MAX {
+        if self.sample.len() < self.sample_max {
             self.sample.push(RejectSample {
                 line: reject.position.line,
                 byte: reject.position.byte,

@@ -18,6 +18,8 @@ mod history;
 mod http;
 #[path = "bootstrap/logs.rs"]
 mod logs;
+#[path = "bootstrap/mapped.rs"]
+mod mapped;
 #[path = "bootstrap/metrics.rs"]
 mod metrics;
 #[path = "bootstrap/queue.rs"]

@@ -4,6 +4,10 @@ mod support;
 
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/embulk.rs"]
+mod embulk;
+#[path = "cli/guess.rs"]
+mod guess;
 #[path = "load/harness.rs"]
 mod harness;
 #[path = "bootstrap/http.rs"]
@@ -193,12 +197,14 @@ fn usage_errors_exit_2_and_help_exits_0() {
 }
 
 #[test]
-fn a_prefix_is_not_an_object() {
+fn a_prefix_stands_for_what_is_under_it_where_several_objects_make_sense() {
     let lab = Lab::new("prefix", TABLE);
-    lab.load("s3://bucket/prefix/").run().refused(
+    lab.load(&lab.address("prefix/")).run().refused(1, "nothing matches `s3://", "`*` stays within one folder");
+    lab.load("s3://no-such-bucket/prefix/").run().refused(2, "list `s3://no-such-bucket/prefix/`", "no such bucket");
+    lab.holoload(&["doctor", "s3://bucket/prefix/"]).run().refused(
         2,
         "`s3://bucket/prefix/` is a prefix",
-        "name objects: `s3://bucket/key`",
+        "name one object: `s3://bucket/key`",
     );
     lab.load("s3://bucket").run().refused(
         1,

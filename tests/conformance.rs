@@ -17,6 +17,8 @@ mod guess;
 mod manifest;
 #[path = "conformance/parse.rs"]
 mod parse;
+#[path = "conformance/time.rs"]
+mod time;
 #[path = "conformance/times.rs"]
 mod times;
 #[path = "conformance/types.rs"]

@@ -24,6 +24,8 @@ mod lab;
 mod ledger;
 #[path = "hologres/login.rs"]
 mod login;
+#[path = "hologres/mapping.rs"]
+mod mapping;
 #[path = "hologres/model.rs"]
 mod model;
 #[path = "hologres/newer.rs"]

@@ -4,6 +4,8 @@ mod support;
 
 #[path = "load/canary.rs"]
 mod canary;
+#[path = "load/captures.rs"]
+mod captures;
 #[path = "load/columns.rs"]
 mod columns;
 #[path = "load/content.rs"]
@@ -16,6 +18,8 @@ mod hazards;
 mod json;
 #[path = "load/login.rs"]
 mod login;
+#[path = "load/mapping.rs"]
+mod mapping;
 #[path = "load/metadata.rs"]
 mod metadata;
 #[path = "load/modes.rs"]
@@ -35,6 +39,8 @@ mod parquet_files;
 mod packed;
 #[path = "load/rejects.rs"]
 mod rejects;
+#[path = "load/rules.rs"]
+mod rules;
 #[path = "load/settings.rs"]
 mod settings;
 #[path = "load/shapes.rs"]

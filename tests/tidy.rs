@@ -19,8 +19,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("decode", &["error", "inflate"]),
     ("table", &["error"]),
     ("row", &["error", "table", "decode"]),
+    ("guess", &["error", "settings", "table", "decode", "row", "inflate", "charset"]),
     ("settings", &["error"]),
-    ("plan", &["error", "settings", "table", "decode", "object", "charset", "inflate"]),
+    ("embulk", &["error", "settings", "row"]),
+    ("plan", &["error", "settings", "table", "row", "decode", "object", "charset", "inflate"]),
     ("database", &["error", "table", "settings"]),
     ("sink", &["error", "table", "row", "plan", "database", "decode", "settings"]),
     ("report", &["error", "object"]),
@@ -60,7 +62,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "context",
             "database",
             "doctor",
+            "embulk",
             "event",
+            "guess",
             "handler",
             "ledger",
             "load",
@@ -86,8 +90,11 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hmac", &["database"]),
     ("base64", &["database"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("terminal_size", &["cli"]),
+    ("unicode_width", &["cli"]),
     ("indicatif", &["cli"]),
-    ("globset", &["plan"]),
+    ("globset", &["plan", "cli"]),
     ("regex_automata", &["plan"]),
     ("unicode_normalization", &["plan"]),
     ("serde_saphyr", &["settings"]),
@@ -104,7 +111,8 @@ const FENCES: &[(&str, &[&str])] = &[
 
 /// Rooms without clock, runtime and network: what they answer depends on what they are given alone.
 const PURE: &[&str] = &[
-    "error", "charset", "inflate", "event", "decode", "table", "row", "settings", "plan", "report", "metrics",
+    "error", "charset", "inflate", "event", "decode", "table", "row", "guess", "settings", "plan", "report",
+    "metrics", "embulk",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "Instant::now", "SystemTime::now", "Timestamp::now", "std::net"];
 

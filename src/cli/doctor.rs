@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{Arguments, environment, object, print};
+use super::style::{self, Paint};
+use super::{Arguments, environment, print, sources};
 use crate::aws::Aws;
 use crate::doctor::{Examination, Status, Subject, examine};
 use crate::error::{Class, Result};
@@ -19,8 +20,8 @@ pub(super) struct DoctorArguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, said: &DoctorArguments) -> Result<Vec<Class>> {
-    let object = said.source.as_deref().map(object).transpose()?;
-    let aws = Aws::from_environment().await;
+    let object = said.source.as_deref().map(sources::one).transpose()?;
+    let aws = arguments.aws().await;
     if said.json {
         return answer(arguments, &aws, object).await;
     }
@@ -53,13 +54,17 @@ fn text(examination: &Examination) -> String {
     let (status, name) = (width(|check| check.status.name()), width(|check| check.name));
     let mut lines = Vec::new();
     for check in &examination.checks {
-        lines.push(format!("{:status$}  {:name$}  {}", check.status.name(), check.name, check.found));
+        let line = format!("{:status$}  {:name$}  {}", check.status.name(), check.name, check.found);
+        lines.push(style::headline(&line));
         if let Some(hint) = &check.hint {
             lines.push(format!("{:status$}  {:name$}  hint: {hint}", "", ""));
         }
     }
     let counts = [Status::Fail, Status::Warn, Status::Ok, Status::Skipped]
         .map(|status| format!("{} {}", examination.count(status), status.name()));
-    lines.push(format!("\n{}: {}", examination.verdict().name(), counts.join(", ")));
+    let verdict = examination.verdict().name();
+    let verdict =
+        Paint::of_status(verdict).map_or_else(|| verdict.to_owned(), |paint| style::out(paint, verdict));
+    lines.push(format!("\n{verdict}: {}", counts.join(", ")));
     lines.join("\n")
 }

@@ -2,8 +2,9 @@
 
 use clap::Args;
 
-use super::{Arguments, MEMORY_MIB, environment, print, progress, show, text};
-use crate::aws::Aws;
+use super::load::show;
+use super::table::Table;
+use super::{Arguments, MEMORY_MIB, environment, print, progress, style, text};
 use crate::context::{self, Context};
 use crate::error::{Class, Result};
 use crate::event::{Selection, WITHIN_HOURS_MAX, moment_ms};
@@ -92,8 +93,8 @@ pub(super) async fn run(arguments: &Arguments, said: &ReprocessArguments) -> Res
             shown = show(&report);
         }
     };
-    let bar = progress::Bar::start(said.prefix.as_deref().unwrap_or("failed loads"));
-    let advance = |bytes: u64, rows: u64| bar.advance(bytes, rows);
+    let bar = progress::Bar::start(said.prefix.as_deref().unwrap_or("failed loads"), said.json);
+    let advance = |bytes: u64, size: Option<u64>, rows: u64| bar.advance(bytes, size, rows);
     let swept = |sum: &Outcome| {
         bar.say(format!(
             "{} listed, {} chosen, {} queued",
@@ -134,7 +135,7 @@ pub(super) async fn run(arguments: &Arguments, said: &ReprocessArguments) -> Res
 async fn start(arguments: &Arguments, said: &ReprocessArguments) -> Result<Context> {
     let mut environment = environment(arguments);
     environment.set("HOLOLOAD_QUEUE", said.queue.as_deref().unwrap_or_default());
-    let aws = Aws::from_environment().await;
+    let aws = arguments.aws().await;
     let settings = context::settings(&environment, Some(&aws)).await?;
     Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await
 }
@@ -143,11 +144,16 @@ async fn start(arguments: &Arguments, said: &ReprocessArguments) -> Result<Conte
 fn summary(selection: &Selection, outcome: &Outcome) -> String {
     let mut lines = Vec::new();
     if !outcome.chosen.is_empty() {
-        let mut rows = vec![["BYTES", "TABLE", "WHY", "OBJECT"].map(str::to_owned)];
-        rows.extend(outcome.chosen.iter().map(|one| {
-            [one.size.to_string(), one.table.clone(), one.reason.to_owned(), one.object.address()]
-        }));
-        lines.push(text::table(&rows, &[0]));
+        let mut table = Table::new(&["BYTES", "TABLE", "WHY", "OBJECT"]).right(&[0]);
+        for one in &outcome.chosen {
+            table.push([
+                one.size.to_string(),
+                one.table.clone(),
+                one.reason.to_owned(),
+                one.object.address(),
+            ]);
+        }
+        lines.push(table.print(style::width()));
     }
     for (name, reason) in &outcome.ignored {
         let object = ObjectRef { bucket: selection.bucket.clone(), key: name.clone() };

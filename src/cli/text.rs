@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use super::style::{self, Paint};
+use super::table::Table;
 use crate::error::Error;
 use crate::ledger::Entry;
 use crate::object::ObjectRef;
@@ -14,13 +16,14 @@ pub(super) fn error(report: &ErrorReport, whole: Option<&Error>) {
         Some(error) => {
             for (at, part) in error.chain().iter().enumerate() {
                 let head = if at == 0 { "error" } else { "  caused by" };
-                text.extend([head, ": ", part, "\n"]);
+                let head = if at == 0 { style::err(Paint::Bad, head) } else { head.to_owned() };
+                text.extend([&head, ": ", part, "\n"]);
             }
         }
-        None => text.extend(["error: ", &report.message, "\n"]),
+        None => text.extend([&style::err(Paint::Bad, "error"), ": ", &report.message, "\n"]),
     }
     if let Some(hint) = &report.hint {
-        text.extend(["\nhint: ", hint, "\n"]);
+        text.extend(["\n", &style::err(Paint::Hint, "hint"), ": ", hint, "\n"]);
     }
     say(&text);
 }
@@ -35,16 +38,16 @@ fn say(text: &str) {
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }
 
-/// One line for each load; the key comes last, as it has no fixed width.
+/// One line for each load; the key comes last, as it may be long.
 pub(super) fn history(lines: &[Entry]) -> String {
     if lines.is_empty() {
         return "nothing has been loaded".to_owned();
     }
-    let mut rows =
-        vec![["FINISHED", "STATUS", "TABLE", "ROWS", "REJECTS", "MS", "OBJECT"].map(str::to_owned)];
+    let head = ["FINISHED", "STATUS", "TABLE", "ROWS", "REJECTS", "MS", "OBJECT"];
+    let mut table = Table::new(&head).right(&[3, 4, 5]).status(1);
     for line in lines {
         let number = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-        rows.push([
+        table.push([
             line.finished_at.clone().unwrap_or_default(),
             line.status.clone(),
             if line.table.is_empty() { "-".to_owned() } else { line.table.clone() },
@@ -54,30 +57,7 @@ pub(super) fn history(lines: &[Entry]) -> String {
             object(line),
         ]);
     }
-    table(&rows, &[3, 4, 5])
-}
-
-/// Columns side by side, the named ones to the right; the last has no fixed width.
-pub(super) fn table<const WIDTH: usize>(rows: &[[String; WIDTH]], right: &[usize]) -> String {
-    let mut widths = [0; WIDTH];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let printed = rows.iter().map(|row| {
-        let cells = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| {
-            if right.contains(&at) {
-                format!("{cell:>width$}")
-            } else if at + 1 == WIDTH {
-                cell.clone()
-            } else {
-                format!("{cell:<width$}")
-            }
-        });
-        cells.collect::<Vec<_>>().join("  ")
-    });
-    printed.collect::<Vec<_>>().join("\n")
+    table.print(style::width())
 }
 
 fn object(line: &Entry) -> String {

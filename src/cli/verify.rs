@@ -1,9 +1,9 @@
-//! `holoload verify`: an object against its table.
+//! `holoload verify`: objects against their tables.
 
 use clap::Args;
 
-use super::{Arguments, MEMORY_MIB, object, print, progress, settings_to};
-use crate::aws::Aws;
+use super::load::{requests, settings_to};
+use super::{Arguments, MEMORY_MIB, print, progress, style};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::load::{Invocation, Verdict, verify};
@@ -12,9 +12,9 @@ use crate::plan::Limits;
 
 #[derive(Args)]
 pub(super) struct VerifyArguments {
-    /// `s3://bucket/key` or a local path
-    #[arg(value_name = "SOURCE")]
-    source: String,
+    /// `s3://bucket/key`, `s3://bucket/prefix/`, a path, or a glob in quotes
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<String>,
     /// Compare with this table, whatever the routes say
     #[arg(long, value_name = "TABLE")]
     table: Option<String>,
@@ -24,25 +24,49 @@ pub(super) struct VerifyArguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, said: &VerifyArguments) -> Result<Vec<Class>> {
-    let request = Request::manual(object(&said.source)?);
-    let aws = Aws::from_environment().await;
+    let aws = arguments.aws().await;
     let settings = settings_to(arguments, said.table.as_deref(), None, &aws).await?;
-    let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;
-    let bar = progress::Bar::start(&request.object.to_string());
-    let advance = |bytes: u64, rows: u64| bar.advance(bytes, rows);
-    let invocation = Invocation { progress: Some(&advance), ..Invocation::default() };
-    let verdict = verify(&mut context, &request, &invocation).await;
-    bar.finish();
-    context.discard().await;
-    let verdict = verdict?;
-    if said.json {
-        let value =
-            serde_json::to_value(&verdict).map_err(|source| Error::bug("write JSON").with_source(source))?;
-        print(&format!("{value:#}"))?;
-    } else {
-        print(&text(&verdict))?;
+    let mut context = Context::start(&settings, Some(aws.clone()), Limits::for_memory(MEMORY_MIB)).await?;
+    let requests = requests(&said.sources, &aws, &context).await?;
+    let mut verdicts = Vec::with_capacity(requests.len());
+    let mut failure = None;
+    for request in &requests {
+        match one(&mut context, request, said.json).await {
+            Ok(verdict) if said.json => verdicts.push(verdict),
+            Ok(verdict) => {
+                print(&style::headline(&text(&verdict)))?;
+                verdicts.push(verdict);
+            }
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
     }
-    Ok(if verdict.is_equal { Vec::new() } else { vec![Class::Input] })
+    context.discard().await;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if said.json {
+        // One source is answered as one verdict, several as a list.
+        let value = match verdicts.as_slice() {
+            [one] => serde_json::to_value(one),
+            all => serde_json::to_value(all),
+        };
+        let value = value.map_err(|source| Error::bug("write JSON").with_source(source))?;
+        print(&format!("{value:#}"))?;
+    }
+    let differ = verdicts.iter().filter(|verdict| !verdict.is_equal);
+    Ok(differ.map(|_| Class::Input).collect())
+}
+
+async fn one(context: &mut Context, request: &Request, is_json: bool) -> Result<Verdict> {
+    let bar = progress::Bar::start(&request.object.to_string(), is_json);
+    let advance = |bytes: u64, size: Option<u64>, rows: u64| bar.advance(bytes, size, rows);
+    let invocation = Invocation { progress: Some(&advance), ..Invocation::default() };
+    let verdict = verify(context, request, &invocation).await;
+    bar.finish();
+    verdict
 }
 
 fn text(verdict: &Verdict) -> String {

@@ -474,7 +474,12 @@ impl JsonDecoder {
         self.is_answered = true;
         self.last = whole;
         if let Err(fault) = parsed {
-            return Ok(Step::Malformed { position, raw, malformation: fault.malformation, field: fault.field });
+            return Ok(Step::Malformed {
+                position,
+                raw,
+                malformation: fault.malformation,
+                field: fault.field,
+            });
         }
         let data = if self.parser.needs_decoding() {
             super::csv::reserve(&mut self.decoded, raw.len(), RECORD_BYTES_CAP);

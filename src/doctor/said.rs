@@ -58,7 +58,9 @@ impl Said {
             Ok(planner) => {
                 let (routes, check) = routes(&planner, subject.object.as_ref(), rejects_at);
                 checks.push(check);
-                (routes, "because no route says which")
+                let is_open = planner.routes().iter().any(|route| !route.has_one_table());
+                let open = "because the objects' keys say which: name an object";
+                (routes, if is_open { open } else { "because no route says which" })
             }
             Err(_) => {
                 checks.push(Check::because("route", "settings"));

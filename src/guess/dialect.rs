@@ -128,8 +128,10 @@ impl Search<'_> {
     /// The same delimiter with every quote and escape that the text has.
     fn closer(&self, layout: &Layout) -> Choice {
         let mut best: Option<Choice> = None;
+        let mut has_faults = false;
         for layout in self.quoting(layout) {
             let rank = self.rank(&layout);
+            has_faults |= rank.malformed_count > 0 && layout.quote == Some(b'"');
             let is_better = best.as_ref().is_none_or(|best| rank.score > best.rank.score * MARGIN);
             if is_better {
                 best = Some(Choice { layout, rank, rival: 0.0 });
@@ -137,10 +139,12 @@ impl Search<'_> {
         }
         let mut best =
             best.unwrap_or_else(|| Choice { layout: layout.clone(), rank: self.rank(layout), rival: 0.0 });
-        if best.rank.malformed_count > 0 && best.layout.quote.is_some() {
-            let layout = Layout { is_stray: true, ..best.layout.clone() };
+        if has_faults {
+            let quote =
+                best.layout.quote.or(Some(b'"')).filter(|_| self.hints.quote.is_none()).or(best.layout.quote);
+            let layout = Layout { is_stray: true, quote, ..best.layout.clone() };
             let rank = self.rank(&layout);
-            if rank.malformed_count < best.rank.malformed_count && rank.score > best.rank.score * 1.02 {
+            if rank.score > best.rank.score * 1.02 {
                 best = Choice { layout, rank, rival: 0.0 };
             }
         }

@@ -100,11 +100,12 @@ impl Grid {
         grid
     }
 
-    /// Adds the records of further text that was cut at lines: the first may have begun inside quotes and is left out.
+    /// Adds the records of further text that was cut at lines. A line may have been cut out of a quoted field: what has
+    /// another width is left out.
     pub(super) fn append(&mut self, text: &Bytes, layout: &Layout, width: usize) {
         let plain = Layout { skip_lines: 0, ..layout.clone() };
         let other = Self::read(text, &plain, true);
-        for (index, row) in other.rows.iter().enumerate().skip(1) {
+        for (index, row) in other.rows.iter().enumerate() {
             if row.count != width || row.is_malformed || self.rows.len() >= ROWS_MAX {
                 continue;
             }

@@ -31,12 +31,16 @@ pub(super) struct Rank {
 }
 
 /// Marks that often stand in plain text: to split at them must be worth more.
-fn trust(layout: &Layout) -> f64 {
-    match layout.delimiter.as_slice() {
+fn trust(layout: &Layout, rank: &Rank, typed: f64) -> f64 {
+    let base = match layout.delimiter.as_slice() {
+        // Words are set apart by blanks anyway.
+        b" " if typed < 0.3 && rank.width > 1 => 0.2,
         b" " => 0.55,
         b":" | b"~" | b"^" | b"#" | b"*" | b"!" => 0.8,
-        _ => 1.0,
-    }
+        _ => return 1.0,
+    };
+    let is_even = rank.start == 0 && rank.consistency > 0.999;
+    if is_even { base } else { base * 0.4 }
 }
 
 pub(super) fn rank(grid: &Grid, layout: &Layout, text_bytes: usize) -> Rank {
@@ -71,8 +75,10 @@ pub(super) fn rank(grid: &Grid, layout: &Layout, text_bytes: usize) -> Rank {
     let sound = (1.0 - ratio(faults, row_count)).powi(2);
     let quotes = if quoted_count > 0 { 1.04 } else { 1.0 };
     let mend = 1.0 - 0.1 * ratio(malformed_count, row_count);
+    let score = best.score * looks * covered * sound.max(0.05) * quotes * mend * trust(layout, &best, typed);
     Rank {
-        score: best.score * looks * covered * sound.max(0.05) * quotes * mend * trust(layout),
+        // Equal readings are equal, in whatever order their fields were summed up.
+        score: (score * 1e6).round() / 1e6,
         quoted_count,
         malformed_count,
         typed,

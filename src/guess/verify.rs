@@ -1,17 +1,14 @@
 //! Every value of the sample is read by the type that was guessed for its column: a guess that does not load its own
 //! sample is none.
 
-
 use super::{ColumnGuess, Type};
 use crate::decode::{Position, Record, Span};
-use crate::row::{Encoder, Rules, Slot, TimeFormat};
+use crate::row::{Conversion, Encoder, Epoch, Rules, Slot, TimeFormat};
 use crate::table::Kind;
 
-/// Reads single values as a load would.
+/// Reads single values as a load would, by the rules that the YAML of the guess says.
 pub(super) struct Reader {
-    formats: Vec<TimeFormat>,
     encoder: Encoder,
-    is_checked: bool,
 }
 
 impl Reader {
@@ -37,23 +34,20 @@ impl Reader {
             Type::Jsonb => Kind::Jsonb,
             Type::Bytea | Type::Text => Kind::Text,
         };
-        let rules = Rules::default();
-        let slot = Slot { kind, not_null: true, field: 0, is_key: false, conversion: None };
-        // What these rules read is not text that the type reads by itself.
-        let has_rule = column.epoch.is_some()
-            || column.thousands.is_some()
-            || column.decimal.is_some()
-            || column.full_width;
-        Some(Self { formats, encoder: Encoder::new(rules, vec![slot], 1), is_checked: !has_rule })
+        let conversion = Conversion {
+            formats,
+            full_width: column.full_width,
+            thousands: column.thousands.map(|mark| mark.to_string().into_bytes()),
+            decimal_comma: column.decimal == Some(','),
+            epoch: column.epoch.and_then(|unit| Epoch::ALL.into_iter().find(|epoch| epoch.name() == unit)),
+            ..Conversion::default()
+        };
+        let slot = Slot { kind, not_null: true, field: 0, is_key: false, conversion: Some(0) };
+        let encoder = Encoder::new(Rules::default(), vec![slot], 1).with_conversions(vec![conversion]);
+        Some(Self { encoder })
     }
 
     pub(super) fn reads(&self, text: &[u8]) -> bool {
-        if !self.formats.is_empty() {
-            return self.formats.iter().any(|format| format.parse(text).is_ok_and(|civil| !civil.is_finer));
-        }
-        if !self.is_checked {
-            return true;
-        }
         let Ok(end) = u32::try_from(text.len()) else { return false };
         let span = Span { start: 0, end, is_quoted: true };
         let record =

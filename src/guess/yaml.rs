@@ -135,13 +135,15 @@ impl Guess {
         out.push_str("    columns:\n");
         let names = sql_names(&self.columns);
         for (index, (column, name)) in self.columns.iter().zip(&names).enumerate() {
-            let is_once = self.columns.iter().filter(|other| other.name == column.name).count() == 1;
             let from = if !self.header {
                 Some((index + 1).to_string())
-            } else if *name != column.name && is_once {
+            } else if *name == column.name {
+                None
+            } else if !column.name.contains("${") {
                 Some(text(&column.name))
             } else {
-                None
+                // It would be read as a variable.
+                (self.format == Format::Csv).then(|| (index + 1).to_string())
             };
             let remark = one_line(&column.evidence.join("; "));
             let unsure = if column.sure < 0.7 { " (not sure)" } else { "" };

@@ -30,8 +30,8 @@ pub struct Invocation<'a> {
     pub request_id: Option<&'a str>,
     /// The function, to be invoked again by a load that does not fit into this invocation.
     pub function_arn: Option<&'a str>,
-    /// Called with bytes read and rows seen, now and then.
-    pub progress: Option<&'a (dyn Fn(u64, u64) + Send + Sync)>,
+    /// Called with bytes read, bytes in all where that is known, and rows seen, now and then.
+    pub progress: Option<&'a (dyn Fn(u64, Option<u64>, u64) + Send + Sync)>,
     /// Called with what became of each object, dry runs left out.
     pub on_report: Option<&'a (dyn Fn(&Report) + Send + Sync)>,
 }

@@ -23,6 +23,7 @@ use crate::table::TableName;
 mod bring;
 #[cfg(feature = "parquet")]
 mod columns;
+mod dry;
 mod fence;
 mod fit;
 mod handover;
@@ -39,6 +40,7 @@ mod transfer;
 mod unpack;
 mod verify;
 
+pub use dry::{Checked, Duplicates, Mapping, Preview, PreviewRow, check, preview, preview_of};
 use fence::Fence;
 use history::HistoryLine;
 use intake::Facts;

@@ -239,7 +239,7 @@ impl<'a> Stream<'a> {
         }
         let further = filled?;
         if let Some(progress) = course.invocation.progress {
-            progress(intake.reached(body.offset(), body.version.size), intake.row_count);
+            progress(intake.reached(body.offset(), body.version.size), body.version.size, intake.row_count);
         }
         Ok(Some(Exchanged { further, refused_count: written.refused.len() as u64 }))
     }
@@ -398,7 +398,7 @@ impl<'a> Stream<'a> {
                 report.duplicate_count += sink.settle(&mut batch);
             }
             if let Some(progress) = invocation.progress {
-                progress(self.read(), self.intake.row_count);
+                progress(self.read(), self.body.version.size, self.intake.row_count);
             }
             batch.clear();
         }

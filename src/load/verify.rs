@@ -187,7 +187,7 @@ impl<'a> Check<'a> {
                 }
             }
             if let Some(progress) = invocation.progress {
-                progress(body.offset(), intake.row_count);
+                progress(body.offset(), body.version.size, intake.row_count);
             }
             batch.clear();
         }

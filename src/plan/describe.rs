@@ -80,7 +80,9 @@ impl Plan {
             };
             match fate {
                 Fate::Columns(columns) => {
-                    columns.iter().for_each(|index| push(column_name(*index), How::Field))
+                    for index in columns {
+                        push(column_name(*index), How::Field);
+                    }
                 }
                 Fate::Operation => push(None, How::Operation),
                 Fate::Dropped => push(None, How::Dropped),

@@ -38,7 +38,7 @@ impl Plan {
             }
             return Err(error.with_hint(format!(
                 "its columns are {}; set `parse: {{header: false}}` if the file has no header",
-                self.table.column_names().take(20).collect::<Vec<_>>().join(", ")
+                self.some_columns()
             )));
         }
         if is_header {
@@ -78,18 +78,23 @@ impl Plan {
         let writable = self.writable().count();
         let error = Error::input("first row is neither header nor data");
         if self.route.header == HeaderRule::Auto && self.is_nearly_header(record) {
-            return error.with_hint(RELAXED);
+            return error.with_hint(format!("{RELAXED}; the table's are {}", self.some_columns()));
         }
         error.with_hint(format!(
             "table `{}` has {writable} columns ({}), the first row {} fields; add a header with column names, or set `parse: {{header: true}}` or `false`",
             self.table.name,
-            self.table.column_names().take(20).collect::<Vec<_>>().join(", "),
+            self.some_columns(),
             record.field_count(),
         ))
     }
 
     fn op_place(&self) -> Option<&OpPlace> {
         self.route.operation.as_ref().map(|operation| &operation.place)
+    }
+
+    fn some_columns(&self) -> String {
+        const NAMES_MAX: usize = 20;
+        self.table.column_names().take(NAMES_MAX).collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn soft_delete(&self) -> Option<&str> {
@@ -411,3 +416,6 @@ impl Layout {
         fields.filter(|(_, (fate, _))| **fate == Fate::Extra).map(|(at, (_, name))| (name.as_str(), at))
     }
 }
+
+#[cfg(test)]
+mod tests;

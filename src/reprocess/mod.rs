@@ -372,7 +372,13 @@ fn table(context: &Context, found: &Found) -> Result<std::result::Result<String,
         Ok(Destination::Ignored(reason)) => Ok(Err(reason)),
         // Where an object without a route is to fail, asking for a prefix is not asking for it.
         Err(error) if error.class() == Class::Config && !context.planner.is_empty() => {
-            Ok(Err("no route matches".to_owned()))
+            // A capture that names no table is told; an address without a route is told shorter.
+            let reason = error.to_string();
+            Ok(Err(if reason.starts_with("no route matches") {
+                "no route matches".to_owned()
+            } else {
+                reason
+            }))
         }
         Err(error) => Err(error),
     }

@@ -53,22 +53,16 @@ impl Converter {
         self.conversion.default.is_some()
     }
 
-    /// Whether a field is NULL once its blanks are off.
-    pub(super) fn is_null_field(&self, field: Field<'_>) -> bool {
-        self.is_null_text(field, self.trimmed(field))
-    }
-
-    fn is_null_text(&self, field: Field<'_>, text: &[u8]) -> bool {
-        let is_absent = self.has_absent && !field.is_quoted && field.bytes.is_empty();
-        is_absent || (self.null_quoted || !field.is_quoted) && self.is_null(text)
-    }
-
-    fn trimmed<'a>(&self, field: Field<'a>) -> &'a [u8] {
-        match self.trim {
+    /// A field's text without the blanks that are no part of it; none where it is NULL.
+    pub(super) fn text<'f>(&self, field: Field<'f>) -> Option<&'f [u8]> {
+        let text = match self.trim {
             Trim::Unquoted if !field.is_quoted => trim_blanks(field.bytes),
             Trim::All => trim_all(field.bytes),
             _ => field.bytes,
-        }
+        };
+        let is_absent = self.has_absent && !field.is_quoted && field.bytes.is_empty();
+        let is_null = is_absent || (self.null_quoted || !field.is_quoted) && self.is_null(text);
+        (!is_null).then_some(text)
     }
 
     fn is_null(&self, text: &[u8]) -> bool {
@@ -90,11 +84,10 @@ impl Encoder {
         field: Field<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Reason> {
-        let text = converter.trimmed(field);
-        if converter.is_null_text(field, text) {
-            return self.append_default(slot, converter, out);
+        match converter.text(field) {
+            None => self.append_default(slot, converter, out),
+            Some(text) => self.append_ruled(slot, converter, text, out),
         }
-        self.append_ruled(slot, converter, text, out)
     }
 
     /// Appends a text that stands in no file.
@@ -135,9 +128,9 @@ impl Encoder {
         if !rule.full_width && !rule.has_marks() {
             return self.append_typed(slot, converter, text, out);
         }
-        let mut scratch = self.buffers.take();
+        let mut scratch = self.scratch.take();
         let outcome = self.append_rewritten(slot, converter, text, &mut scratch, out);
-        self.buffers.set(scratch);
+        self.scratch.set(scratch);
         outcome
     }
 

@@ -1,7 +1,8 @@
 //! Fields without a column, kept as one JSON object.
 
 use super::Reason;
-use crate::decode::{Field, Record};
+use super::convert::Converter;
+use crate::decode::Record;
 
 /// The fields, and their names as JSON writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +20,11 @@ impl Members {
         Self(fields.into_iter().map(member).collect())
     }
 
-    /// Appends the object: strings, and null where `is_null` says so.
+    /// Appends the object: strings, and null where `rules` say so.
     pub(super) fn append(
         &self,
         record: &Record<'_>,
-        is_null: impl Fn(Field<'_>) -> bool,
+        rules: &Converter,
         out: &mut Vec<u8>,
     ) -> Result<(), Reason> {
         out.push(b'{');
@@ -32,11 +33,11 @@ impl Members {
                 out.push(b',');
             }
             out.extend_from_slice(name);
-            match record.field(*field).filter(|field| !is_null(*field)) {
+            match record.field(*field).and_then(|field| rules.text(field)) {
                 None => out.extend_from_slice(b"null"),
                 // As in any other column of text; its escape would be refused by `jsonb` alone.
-                Some(field) if memchr::memchr(0, field.bytes).is_some() => return Err(Reason::NulByte),
-                Some(field) => append_string(field.bytes, out),
+                Some(text) if memchr::memchr(0, text).is_some() => return Err(Reason::NulByte),
+                Some(text) => append_string(text, out),
             }
         }
         out.push(b'}');

@@ -37,7 +37,7 @@ use std::io::Write as _;
 
 use jiff::tz::TimeZone;
 
-use crate::decode::{Field, Record};
+use crate::decode::Record;
 use crate::table::Kind;
 use convert::{Converter, Scratch};
 pub use extras::Members;
@@ -158,9 +158,9 @@ pub struct Encoder {
     rules: Rules,
     converters: Vec<Converter>,
     plain: Converter,
-    buffers: Cell<Scratch>,
+    scratch: Cell<Scratch>,
     /// Where JSON objects are put together, kept for its capacity.
-    scratch: Cell<Vec<u8>>,
+    object: Cell<Vec<u8>>,
 }
 
 impl Encoder {
@@ -185,9 +185,9 @@ impl Encoder {
             marks: None,
             converters: Vec::new(),
             plain: Converter::new(Conversion::default(), &rules),
-            buffers: Cell::default(),
-            rules,
             scratch: Cell::default(),
+            object: Cell::default(),
+            rules,
         }
     }
 
@@ -346,13 +346,12 @@ impl Encoder {
                 self.append_said_text(slot, &digits[..LINE_DIGITS - unused], out)
             }
             Some(Extra::Members(members)) => {
-                let mut text = self.scratch.take();
-                text.clear();
-                let is_null = |field: Field<'_>| self.plain.is_null_field(field);
+                let mut object = self.object.take();
+                object.clear();
                 let appended = members
-                    .append(record, is_null, &mut text)
-                    .and_then(|()| self.append_value(slot, &text, &self.zones, out));
-                self.scratch.set(text);
+                    .append(record, &self.plain, &mut object)
+                    .and_then(|()| self.append_value(slot, &object, &self.zones, out));
+                self.object.set(object);
                 appended
             }
             Some(Extra::Deletion { gone, there }) => {

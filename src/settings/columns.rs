@@ -110,26 +110,21 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-fn text(value: &Value) -> Result<String, &'static str> {
+const QUOTES: &str = "words that YAML takes for something else, such as n, yes, ~ and 1.50, need quotes";
+
+fn text(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
         // `yes`, `1.50` and `~` are true, 1.5 and null by now: what was written is no longer known.
-        _ => Err("a text is expected: put quotes around it"),
+        _ => Err(format!("a text is expected; {QUOTES}")),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Place {
-    Number(usize),
-    Name(String),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ColumnFile {
-    from: Option<Place>,
+    from: Option<FieldRef>,
     constant: Option<Text>,
     #[serde(rename = "type")]
     sql_type: Option<String>,
@@ -171,8 +166,8 @@ impl ColumnFile {
     fn into_settings(self) -> ColumnSettings {
         let (from, field) = match self.from {
             None => (None, None),
-            Some(Place::Name(name)) => (Some(name), None),
-            Some(Place::Number(number)) => (None, Some(number)),
+            Some(FieldRef::Named(name)) => (Some(name), None),
+            Some(FieldRef::Number(number)) => (None, Some(number)),
         };
         ColumnSettings {
             metadata: None,
@@ -199,10 +194,13 @@ impl ColumnFile {
 
 impl<'de> Deserialize<'de> for FieldRef {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Place::deserialize(deserializer)? {
-            Place::Name(name) => Self::Named(name),
-            Place::Number(number) => Self::Number(number),
-        })
+        let value = Value::deserialize(deserializer)?;
+        let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+        match (number, value) {
+            (Some(number), _) => Ok(Self::Number(number)),
+            (None, Value::String(name)) => Ok(Self::Named(name)),
+            _ => Err(serde::de::Error::custom(format!("a field is a name, or a number from 1; {QUOTES}"))),
+        }
     }
 }
 
@@ -370,6 +368,7 @@ mod tests {
             ("{a: {true: [yes, 1]}}", "quotes"),
             ("{a: filename}", "`{from: filename}`"),
             ("{a: {from: 0}}", "count from 1"),
+            ("{a: {from: y}}", "a field is a name"),
             ("{a: {from: x, constant: z}}", "both `from` and `constant`"),
             (
                 "{a: {type: numerik}}",

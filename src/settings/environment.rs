@@ -28,6 +28,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("HOLOLOAD_BAD_ROWS_MAX_PERCENT", "routes.bad_rows.max_percent"),
     ("HOLOLOAD_QUEUE", ""),
     ("HOLOLOAD_METRICS", ""),
+    ("HOLOLOAD_S3_STYLE", ""),
 ];
 
 /// The one route of a configuration that has none takes every object.
@@ -68,6 +69,19 @@ impl Environment {
             Some(other) => {
                 Err(Error::config(format!("HOLOLOAD_METRICS must be `on` or `off`, not `{other}`"))
                     .with_hint("`off` prints no metrics; without it they are printed"))
+            }
+        }
+    }
+
+    /// Refuses a style of S3 addresses that there is not.
+    pub(super) fn check_s3_style(&self) -> Result<()> {
+        match self.get("HOLOLOAD_S3_STYLE") {
+            None | Some("path" | "virtual") => Ok(()),
+            Some(other) => {
+                Err(Error::config(format!("HOLOLOAD_S3_STYLE must be `path` or `virtual`, not `{other}`"))
+                    .with_hint(
+                        "`path`: https://host/bucket/key (MinIO); `virtual`: https://bucket.host/key (OSS)",
+                    ))
             }
         }
     }

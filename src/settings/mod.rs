@@ -258,6 +258,16 @@ pub struct RouteSettings {
     pub bad_rows: Option<BadRows>,
 }
 
+impl RouteSettings {
+    /// A route from its members; what is left out is as in a file that leaves it out.
+    ///
+    /// # Errors
+    /// `Config` for members of the wrong form.
+    pub fn read(said: &Value) -> Result<Self> {
+        Self::deserialize(said).map_err(|source| Error::config(format!("read the route: {source}")))
+    }
+}
+
 /// What becomes of an object that no route matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -305,6 +315,7 @@ impl Settings {
         };
         let mut warnings = Vec::new();
         environment.lay_over(&mut said, &mut warnings)?;
+        environment.check_s3_style()?;
         let file: File = from_value(Value::Object(said))?;
         Ok(Self { queue: environment.queue()?, ..file.into_settings(warnings)? })
     }
@@ -431,7 +442,11 @@ fn port(value: &Value) -> Result<u16> {
     number.filter(|port| *port != 0).ok_or_else(|| Error::config("`port` must be a number from 1 to 65535"))
 }
 
-fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
+/// YAML whose top level is `key: value` lines.
+///
+/// # Errors
+/// `Config`, with the place and never the text.
+pub fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
     let yaml::Yaml(value) = serde_saphyr::from_str(text).map_err(|source| {
         // The parser quotes the source around a mistake, which may be a line with a password: keep the place only.
         let place = source

@@ -147,7 +147,7 @@ impl Batch {
     }
 
     /// The encoded key of row `row`.
-    pub(super) fn key(&self, row: u32) -> &[u8] {
+    pub fn key(&self, row: u32) -> &[u8] {
         self.rows.get(row as usize).and_then(|row| self.bytes.get(row.start..row.key_end)).unwrap_or_default()
     }
 

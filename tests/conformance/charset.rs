@@ -33,7 +33,9 @@ fn check(case: &Case) -> Outcome {
 
 #[test]
 fn japanese_charsets_are_found_and_their_text_is_the_same() {
-    let outcomes: Vec<(String, Outcome)> =
-        cases("guess-charset", "charset_and_text").iter().map(|case| (case.id.clone(), check(case))).collect();
+    let outcomes: Vec<(String, Outcome)> = cases("guess-charset", "charset_and_text")
+        .iter()
+        .map(|case| (case.id.clone(), check(case)))
+        .collect();
     settle("guess-charset (Japanese)", &outcomes, &[]);
 }

@@ -14,6 +14,10 @@ const DELIBERATE: &[(&str, &str)] = &[
 
 /// Types in these files that we see otherwise.
 const OTHER_TYPES: &[(&str, &str)] = &[
+    (
+        "duckdb/198-timestamp_with_tz.csv",
+        "EST is the name of several zones: the column stays text, with a note",
+    ),
     ("duckdb/327-integers.csv", "`9,0,0` has no groups of three digits: the column stays text, with a note"),
 ];
 
@@ -73,7 +77,11 @@ fn hints(arguments: &BTreeMap<String, String>) -> Hints {
         escape: text("escape"),
         skip_lines: arguments.get("skip").and_then(|skip| skip.parse().ok()),
         header: arguments.get("header").map(|header| is_true(header)),
-        names: arguments.get("names").or_else(|| arguments.get("columns")).map(|list| names(list)).unwrap_or_default(),
+        names: arguments
+            .get("names")
+            .or_else(|| arguments.get("columns"))
+            .map(|list| names(list))
+            .unwrap_or_default(),
         ..Hints::default()
     }
 }
@@ -157,13 +165,18 @@ impl Check<'_> {
             return;
         }
         let is_normal = self.arguments.contains_key("normalize_names");
-        let has_types =
-            ["types", "dtypes", "column_types", "columns"].iter().any(|name| self.arguments.contains_key(*name));
+        let has_types = ["types", "dtypes", "column_types", "columns"]
+            .iter()
+            .any(|name| self.arguments.contains_key(*name));
         for (ours, (name, kind)) in self.guess.columns.iter().zip(&theirs) {
-            let ours_name =
-                if is_normal { ours.name.to_lowercase().trim().to_owned() } else { ours.name.trim().to_owned() };
+            let ours_name = if is_normal {
+                ours.name.to_lowercase().trim().to_owned()
+            } else {
+                ours.name.trim().to_owned()
+            };
             let plain = name.trim_start_matches('_').trim_start_matches("column");
-            let is_made_up = !self.guess.header && !plain.is_empty() && plain.chars().all(|c| c.is_ascii_digit());
+            let is_made_up =
+                !self.guess.header && !plain.is_empty() && plain.chars().all(|c| c.is_ascii_digit());
             let is_same = ours_name == *name || (is_normal && ours_name == name.trim_start_matches('_'));
             if !is_same && !is_made_up {
                 self.wrong.push(format!("column `{ours_name}`, expected `{name}`"));
@@ -243,7 +256,8 @@ fn check(case: &Case) -> (Outcome, Outcome) {
     let mut is_whole = true;
     // Its smallest sample is one vector of rows.
     if arguments.get("sample_size").is_some_and(|size| size == "1") {
-        let end = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2047).map(|(at, _)| at + 1);
+        let end =
+            bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2047).map(|(at, _)| at + 1);
         is_whole = end.is_none();
         bytes.truncate(end.unwrap_or(usize::MAX));
     }

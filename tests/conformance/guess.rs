@@ -8,8 +8,14 @@ use crate::manifest::{Case, Outcome, cases, settle};
 
 /// Fixtures in which we say something else, and why.
 const DELIBERATE: &[(&str, &str)] = &[
-    ("embulk-guess-csv/test_double_single_column", "a NaN has no sign: `+NaN` is refused, the column stays text, with a note"),
-    ("embulk-guess-csv/test_merge_time_formats", "24:30:30 is no time of a day: the column stays text, with a note"),
+    (
+        "embulk-guess-csv/test_double_single_column",
+        "a NaN has no sign: `+NaN` is refused, the column stays text, with a note",
+    ),
+    (
+        "embulk-guess-csv/test_merge_time_formats",
+        "24:30:30 is no time of a day: the column stays text, with a note",
+    ),
 ];
 
 /// Whether our type is Embulk's, or a more exact one.
@@ -53,7 +59,11 @@ fn compare(guess: &Guess, bytes: &[u8], theirs: &Value) -> Vec<String> {
         same("escape", &guess.escape, escape);
     }
     if let Some(skip) = theirs["skip_header_lines"].as_u64() {
-        same("skip_header_lines", &(guess.skip_lines + u64::from(guess.header)).to_string(), &skip.to_string());
+        same(
+            "skip_header_lines",
+            &(guess.skip_lines + u64::from(guess.header)).to_string(),
+            &skip.to_string(),
+        );
     }
     if let Some(trims) = theirs["trim_if_not_quoted"].as_bool() {
         same("trim", &(guess.trim.name() != "none").to_string(), &trims.to_string());

@@ -6,7 +6,8 @@ use holoload::row::{TimeFormat, from_ruby};
 use crate::dialect::guess_of;
 use crate::manifest::{Case, Outcome, cases, settle};
 
-const NANOSECONDS: &str = "nanoseconds are finer than what the server keeps: text, with a note, instead of rounding";
+const NANOSECONDS: &str =
+    "nanoseconds are finer than what the server keeps: text, with a note, instead of rounding";
 /// Cases in which we say something else, and why.
 const DELIBERATE: &[(&str, &str)] = &[
     ("embulk-time-format/001", "20 February 2016 was no Friday: a time that contradicts itself is none"),

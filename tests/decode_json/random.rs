@@ -26,7 +26,8 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn record() -> impl Strategy<Value = Map<String, Value>> {
-    prop::collection::btree_map("[a-e]{1,2}|\"|\\\\|日", value(), 0..8).prop_map(|map| map.into_iter().collect())
+    prop::collection::btree_map("[a-e]{1,2}|\"|\\\\|日", value(), 0..8)
+        .prop_map(|map| map.into_iter().collect())
 }
 
 /// The field that a value must be.
@@ -51,8 +52,31 @@ fn escaped(text: &str) -> String {
 /// Bytes in which everything that means something is frequent.
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let words = [
-        "{", "}", "[", "]", ":", ",", "\"", "\"a\"", "\"a\":1", "{\"a\":", "\\", "\\u0041", "\\ud800", "null", "true", "-1",
-        "0.5e3", "é", "\n", "\r\n", " ", "{\"a\":1}\n", "{\"b\":[{}]},", "x", "\u{feff}",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"",
+        "\"a\"",
+        "\"a\":1",
+        "{\"a\":",
+        "\\",
+        "\\u0041",
+        "\\ud800",
+        "null",
+        "true",
+        "-1",
+        "0.5e3",
+        "é",
+        "\n",
+        "\r\n",
+        " ",
+        "{\"a\":1}\n",
+        "{\"b\":[{}]},",
+        "x",
+        "\u{feff}",
     ];
     let word = prop_oneof![
         30 => prop::sample::select(words.to_vec()).prop_map(|word| word.as_bytes().to_vec()),

@@ -215,7 +215,7 @@ fn a_header_that_does_not_fit_the_table_is_a_matter_of_configuration() {
             "did you mean `amount`?",
         ),
         ("id,name,qqqq\n", "the header names `qqqq`", "its columns are id, name, amount, twice, seq"),
-        ("id,name,id\n", "the header names column `id` twice", ""),
+        ("id,name,id\n", "the header names `id` twice, fields 1 and 3", "`drop: [3]`"),
         ("id,name,twice\n", "column `twice` is generated always", "drop the column from the file"),
         ("id,name,seq\n", "column `seq` is generated always", "drop the column from the file"),
         (

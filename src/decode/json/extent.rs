@@ -62,7 +62,10 @@ impl Extent {
                 }
                 State::Escaped => self.state = State::Quoted,
                 State::Bare => {
-                    if matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"' | b' ' | b'\t' | b'\n' | b'\r') {
+                    if matches!(
+                        byte,
+                        b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"' | b' ' | b'\t' | b'\n' | b'\r'
+                    ) {
                         return Some(at);
                     }
                 }

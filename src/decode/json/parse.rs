@@ -388,7 +388,10 @@ fn slice(bytes: &[u8], span: Span) -> &[u8] {
     bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a record and what is decoded of it are shorter than 4 GiB")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a record and what is decoded of it are shorter than 4 GiB"
+)]
 fn spanned(start: usize, end: usize, is_quoted: bool) -> Span {
     Span { start: start as u32, end: end as u32, is_quoted }
 }

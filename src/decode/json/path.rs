@@ -29,9 +29,11 @@ impl JsonPath {
             )
         };
         let tokens: Vec<String> = match text.strip_prefix('/') {
-            Some(rest) => rest.split('/').map(unescaped).collect::<Option<_>>().ok_or_else(|| {
-                refuse("after `~` a pointer has `0` or `1`")
-            })?,
+            Some(rest) => rest
+                .split('/')
+                .map(unescaped)
+                .collect::<Option<_>>()
+                .ok_or_else(|| refuse("after `~` a pointer has `0` or `1`"))?,
             None if text.split('.').any(str::is_empty) => return Err(refuse("a name is empty")),
             None => text.split('.').map(str::to_owned).collect(),
         };

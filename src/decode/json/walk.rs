@@ -129,9 +129,7 @@ impl Walk {
             }
             (Expect::FirstRecord | Expect::AfterRecord, b']') => self.leave(),
             (Expect::AfterRecord, b',') => self.mark(Expect::NextRecord),
-            (Expect::FirstRecord | Expect::NextRecord, _) => {
-                self.item(Item::Record, Expect::AfterRecord)
-            }
+            (Expect::FirstRecord | Expect::NextRecord, _) => self.item(Item::Record, Expect::AfterRecord),
             (Expect::End | Expect::NextText, _) => Err("something follows the end of the JSON text"),
             _ => Err(NOT_EXPECTED),
         }
@@ -152,8 +150,7 @@ impl Walk {
         let level = self.outer.len().saturating_sub(1);
         let token = self.root.tokens().get(level);
         let Some(innermost) = self.outer.last_mut() else { return false };
-        let is_met =
-            !innermost.is_met && token.is_some_and(|token| *token == innermost.place.to_string());
+        let is_met = !innermost.is_met && token.is_some_and(|token| *token == innermost.place.to_string());
         innermost.is_met |= is_met;
         is_met
     }

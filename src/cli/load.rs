@@ -1,0 +1,156 @@
+//! `holoload load`, and how a command finds its route and its objects.
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::{Arguments, MEMORY_MIB, print, progress, settings_with, sources, style, text};
+use crate::aws::Aws;
+use crate::context::Context;
+use crate::error::{Class, Result};
+use crate::load::{Invocation, load};
+use crate::object::Request;
+use crate::plan::Limits;
+use crate::report::{self, Report, Status};
+use crate::settings::{RouteSettings, Settings, WriteMode, WriteSettings};
+
+#[derive(Args)]
+pub(super) struct LoadArguments {
+    /// `s3://bucket/key`, `s3://bucket/prefix/`, a path, a glob in quotes, or `-` for standard input
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Load into this table, whatever the routes say
+    #[arg(long, value_name = "TABLE")]
+    table: Option<String>,
+    /// What happens where a key exists
+    #[arg(long, value_enum, requires = "table")]
+    mode: Option<Mode>,
+    /// Decode and type everything against the live table, write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Load even what the ledger says is loaded, newer or failed
+    #[arg(long)]
+    force: bool,
+    /// Print the reports as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Mode {
+    Upsert,
+    Ignore,
+    Replace,
+    Insert,
+}
+
+impl From<Mode> for WriteMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Upsert => Self::Upsert,
+            Mode::Ignore => Self::Ignore,
+            Mode::Replace => Self::Replace,
+            Mode::Insert => Self::Insert,
+        }
+    }
+}
+
+pub(super) async fn run(arguments: &Arguments, said: &LoadArguments) -> Result<Vec<Class>> {
+    let aws = arguments.aws().await;
+    let settings = settings_to(arguments, said.table.as_deref(), said.mode.map(Into::into), &aws).await?;
+    let mut context = Context::start(&settings, Some(aws.clone()), Limits::for_memory(MEMORY_MIB)).await?;
+    let requests = requests(&said.sources, &aws, &context).await?;
+    let mut reports = Vec::with_capacity(requests.len());
+    for mut request in requests {
+        request.force = said.force;
+        request.dry_run = said.dry_run;
+        let report = load_with_progress(&mut context, &request, said.json).await;
+        if !said.json {
+            show(&report)?;
+        }
+        reports.push(report);
+    }
+    context.discard().await;
+    if said.json {
+        print(&format!("{:#}", report::answer(&reports, &[])))?;
+    } else if reports.len() > 1 {
+        print(&sum(&reports))?;
+    }
+    Ok(reports.iter().filter_map(Report::class).collect())
+}
+
+/// Requests for what the words stand for; reject objects of our own are left out of globs and prefixes.
+pub(super) async fn requests(words: &[String], aws: &Aws, context: &Context) -> Result<Vec<Request>> {
+    let place = context.rejects.as_ref();
+    let is_own = |object: &_| place.is_some_and(|place| place.holds(object));
+    let found = sources::expand(words, aws, &is_own).await?;
+    Ok(found.into_iter().map(|source| Request::manual(source.object)).collect())
+}
+
+pub(super) async fn settings_to(
+    arguments: &Arguments,
+    table: Option<&str>,
+    mode: Option<WriteMode>,
+    aws: &Aws,
+) -> Result<Settings> {
+    let mut settings = settings_with(arguments, table, aws).await?;
+    if let Some(table) = table {
+        // That is just what was asked for.
+        settings.warnings.retain(|warning| !warning.starts_with("HOLOLOAD_TABLE "));
+        settings.routes = vec![route_to(table, mode, &settings)?];
+    }
+    Ok(settings)
+}
+
+/// `--table` stands for a route of its own; everything else is as the first route says.
+fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> Result<RouteSettings> {
+    let mut route = match settings.routes.first() {
+        Some(first) => first.clone(),
+        None => RouteSettings::read(&json!({"object": "**", "table": table}))?,
+    };
+    "**".clone_into(&mut route.object);
+    table.clone_into(&mut route.table);
+    if let Some(mode) = mode {
+        route.write = WriteSettings { mode, ..WriteSettings::default() };
+    }
+    Ok(route)
+}
+
+async fn load_with_progress(context: &mut Context, request: &Request, is_json: bool) -> Report {
+    let bar = progress::Bar::start(&request.object.to_string(), is_json);
+    let advance = |bytes: u64, size: Option<u64>, rows: u64| bar.advance(bytes, size, rows);
+    let invocation = Invocation { progress: Some(&advance), ..Invocation::default() };
+    let report = load(context, request, &invocation).await;
+    bar.finish();
+    report
+}
+
+pub(super) fn show(report: &Report) -> Result<()> {
+    print(&style::headline(&report::human(report)))?;
+    if let Some(error) = &report.error {
+        text::error(error, None);
+    }
+    Ok(())
+}
+
+/// One line about many objects.
+fn sum(reports: &[Report]) -> String {
+    let statuses = [
+        Status::Loaded,
+        Status::Skipped,
+        Status::Superseded,
+        Status::Deleted,
+        Status::Ignored,
+        Status::Continued,
+        Status::Failed,
+    ];
+    let count = |status| reports.iter().filter(|report| report.status == status).count();
+    let counted = statuses.map(|status| (count(status), status.name()));
+    let parts: Vec<String> = counted
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    let row_count: u64 = reports.iter().map(|report| report.row_count).sum();
+    let reject_count: u64 = reports.iter().map(|report| report.reject_count).sum();
+    format!("\n{} objects: {}; {row_count} rows, {reject_count} rejected", reports.len(), parts.join(", "))
+}

@@ -1,0 +1,163 @@
+//! A bounded part of a source, to guess from: its head, and where it can be opened anywhere a piece of its middle and of
+//! its end.
+
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+
+use super::sources::Source;
+use crate::aws::Aws;
+use crate::error::Result;
+use crate::guess::{Guess, Hints, Note, Sample, guess};
+use crate::object::body::ObjectBody;
+use crate::object::{ObjectRef, ObjectVersion};
+
+/// Read of the head unless something else is said: some thousand rows.
+pub(super) const HEAD_BYTES: usize = 256 * 1024;
+/// Each of the pieces from further on.
+const PIECE_BYTES: usize = 64 * 1024;
+/// Objects that are looked at of a prefix or a glob: the newest ones.
+const OBJECTS_MAX: usize = 3;
+
+/// A guess, and what was looked at for it.
+pub(super) struct Guessed {
+    pub(super) object: ObjectRef,
+    pub(super) guess: Guess,
+}
+
+/// Guesses from the newest of the sources, and says where the next ones differ.
+pub(super) async fn guess_from(
+    mut found: Vec<Source>,
+    aws: &Aws,
+    hints: &Hints,
+    head_bytes: usize,
+) -> Result<Option<Guessed>> {
+    // Newest first; those of unknown age keep their order.
+    found.sort_by_key(|source| std::cmp::Reverse(source.last_modified_ms));
+    let count = found.len();
+    let mut looked = found.into_iter().take(OBJECTS_MAX).map(|source| source.object);
+    let Some(first) = looked.next() else { return Ok(None) };
+    let mut guessed = one(&first, aws, hints, head_bytes).await?;
+    for object in looked {
+        let other = one(&object, aws, hints, head_bytes).await?;
+        for text in differences(&guessed.guess, &other.guess) {
+            guessed.guess.notes.push(Note { column: None, text: format!("`{object}` differs: {text}") });
+        }
+    }
+    if count > OBJECTS_MAX {
+        let text = format!("the newest {OBJECTS_MAX} of {count} objects were looked at");
+        guessed.guess.notes.push(Note { column: None, text });
+    }
+    Ok(Some(guessed))
+}
+
+async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) -> Result<Guessed> {
+    let mut body = ObjectBody::open(Some(aws), object, &ObjectVersion::default()).await?;
+    let (head, is_at_end) = read(&mut body, head_bytes).await?;
+    let version = body.version.clone();
+    let is_whole = is_at_end || version.size == Some(head.len() as u64);
+    let mut pieces = Vec::new();
+    if let Some(size) = version.size.filter(|_| !is_whole && body.is_seekable()) {
+        drop(body);
+        let last = size.saturating_sub(PIECE_BYTES as u64);
+        let middle = (size / 2).min(last);
+        let starts = [middle, last].into_iter().filter(|start| *start >= head.len() as u64);
+        for start in starts {
+            let mut body = ObjectBody::open_at(Some(aws), object, &version, start).await?;
+            pieces.push(read(&mut body, PIECE_BYTES).await?.0);
+        }
+        pieces.dedup();
+    }
+    let sample = Sample {
+        head: &head,
+        is_whole,
+        further: pieces.iter().map(Bytes::as_ref).collect(),
+        name: &object.key,
+        content_type: None,
+    };
+    let guess = guess(&sample, hints).map_err(|error| error.context(format!("guess what `{object}` is")))?;
+    Ok(Guessed { object: object.clone(), guess })
+}
+
+/// At most so many bytes, and whether there were no more.
+async fn read(body: &mut ObjectBody, bytes_max: usize) -> Result<(Bytes, bool)> {
+    let mut bytes = BytesMut::new();
+    while bytes.len() < bytes_max {
+        match body.next().await? {
+            Some(chunk) => bytes.extend_from_slice(&chunk),
+            None => return Ok((bytes.freeze(), true)),
+        }
+    }
+    // One more look tells a sample from a whole object, where nobody said its size.
+    let is_whole = bytes.len() == bytes_max && body.version.size.is_none() && body.next().await?.is_none();
+    bytes.truncate(bytes_max);
+    Ok((bytes.freeze(), is_whole))
+}
+
+/// What one route could not say of both.
+fn differences(one: &Guess, other: &Guess) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut compare = |what: &str, one: &str, other: &str| {
+        if one != other {
+            found.push(format!("{what} {other:?} instead of {one:?}"));
+        }
+    };
+    compare("format", one.format.name(), other.format.name());
+    compare("charset", &one.charset, &other.charset);
+    compare("delimiter", &one.delimiter, &other.delimiter);
+    compare("quote", &one.quote, &other.quote);
+    let word = |guess: &Guess| if guess.header { "a header" } else { "no header" }.to_owned();
+    compare("", &word(one), &word(other));
+    let names = |guess: &Guess| guess.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>().join(", ");
+    let (mine, theirs) = (names(one), names(other));
+    if mine != theirs {
+        compare("columns", &mine, &theirs);
+    } else {
+        for (one, other) in one.columns.iter().zip(&other.columns) {
+            compare(&format!("column {}:", one.name), &one.kind.sql(), &other.kind.sql());
+        }
+    }
+    found
+}
+
+/// A name for a table, of the object's own.
+pub(super) fn table_name(object: &ObjectRef) -> String {
+    let name = Path::new(&object.key).file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = if object.bucket == crate::object::STDIN_BUCKET { None } else { name };
+    let stem = name.as_deref().and_then(|name| name.split('.').find(|part| !part.is_empty()));
+    let mut table = String::new();
+    for letter in stem.unwrap_or_default().chars().flat_map(char::to_lowercase) {
+        if letter.is_alphanumeric() {
+            table.push(letter);
+        } else if !table.is_empty() && !table.ends_with('_') {
+            table.push('_');
+        }
+    }
+    let table = table.trim_end_matches('_');
+    match table.chars().next() {
+        None => "loaded".to_owned(),
+        Some(first) if first.is_numeric() => format!("t_{table}"),
+        Some(_) if table.is_ascii() => table.to_owned(),
+        Some(_) => format!("\"{table}\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_named_after_files() {
+        for (key, name) in [
+            ("/data/orders.csv", "orders"),
+            ("in/Book Order-2024.csv.gz", "book_order_2024"),
+            ("2024.csv", "t_2024"),
+            ("注文.csv", "\"注文\""),
+            ("/.csv", "csv"),
+            ("---", "loaded"),
+        ] {
+            assert_eq!(table_name(&ObjectRef::local(key)), name, "{key}");
+        }
+        assert_eq!(table_name(&ObjectRef::stdin("2024")), "loaded");
+    }
+}
