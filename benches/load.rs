@@ -20,9 +20,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use holoload::decode::{Decoder, Step};
 use holoload::decode::csv::{CsvDecoder, Dialect};
 use holoload::decode::json::{JsonDecoder, JsonPath, Layout};
+use holoload::decode::{Decoder, Step};
 use holoload::row::{Encoder, Rules, Slot};
 use holoload::table::Kind;
 use serde_json::Value;

@@ -61,8 +61,9 @@ impl Place {
     pub fn holds(&self, object: &ObjectRef) -> bool {
         match self {
             Self::S3 { bucket, prefix } => {
-                let has_suffix =
-                    [DATA_SUFFIX, JSON_REJECTS, ERRORS_SUFFIX].iter().any(|suffix| object.key.ends_with(suffix));
+                let has_suffix = [DATA_SUFFIX, JSON_REJECTS, ERRORS_SUFFIX]
+                    .iter()
+                    .any(|suffix| object.key.ends_with(suffix));
                 object.bucket == *bucket && object.key.starts_with(prefix.as_str()) && has_suffix
             }
             Self::Directory(_) => false,
@@ -173,7 +174,7 @@ impl Rejects {
     /// How bad rows are written: of JSON one on each line, whatever stood around them.
     pub fn set_format(&mut self, format: Format) {
         self.format = format;
-        if format.is_json() {
+        if !matches!(format, Format::Csv | Format::Tsv) {
             self.record_end = RecordEnd::Lf;
         }
     }

@@ -199,8 +199,16 @@ fn usage_errors_exit_2_and_help_exits_0() {
 #[test]
 fn a_prefix_stands_for_what_is_under_it_where_several_objects_make_sense() {
     let lab = Lab::new("prefix", TABLE);
-    lab.load(&lab.address("prefix/")).run().refused(1, "nothing matches `s3://", "`*` stays within one folder");
-    lab.load("s3://no-such-bucket/prefix/").run().refused(2, "list `s3://no-such-bucket/prefix/`", "no such bucket");
+    lab.load(&lab.address("prefix/")).run().refused(
+        1,
+        "nothing matches `s3://",
+        "`*` stays within one folder",
+    );
+    lab.load("s3://no-such-bucket/prefix/").run().refused(
+        2,
+        "list `s3://no-such-bucket/prefix/`",
+        "no such bucket",
+    );
     lab.holoload(&["doctor", "s3://bucket/prefix/"]).run().refused(
         2,
         "`s3://bucket/prefix/` is a prefix",

@@ -51,12 +51,10 @@ fn a_record_is_a_line() {
             (b"  {\"a\" : 1 , \"b\":\t2}  \n", &["1:0 1|2"]),
             (b"{\"a\":1}{\"a\":2}\n{\"a\":3}", &[NOT_JSON, "2:15 3|"]),
             (b"{\"a\":1\n}\n{\"a\":2}", &[NOT_JSON, "2:7 not well-formed JSON", "3:9 2|"]),
-            (b"[{\"a\":1}]\n1\n\"a\"\nnull\n", &[
-                NO_OBJECT,
-                "2:10 not a JSON object",
-                "3:12 not a JSON object",
-                "4:16 not a JSON object",
-            ]),
+            (
+                b"[{\"a\":1}]\n1\n\"a\"\nnull\n",
+                &[NO_OBJECT, "2:10 not a JSON object", "3:12 not a JSON object", "4:16 not a JSON object"],
+            ),
             (b"a,b\n1,2\n", &[NOT_JSON, "2:4 not well-formed JSON"]),
         ],
     );
@@ -83,7 +81,10 @@ fn fields_are_what_values_mean() {
         ("\"日本\u{1f600}\"", "<日本\u{1f600}>"),
         (r#""\"\\\/\b\f\n\r\t""#, "<\"\\/\u{8}\u{c}\n\r\t>"),
         (r#""\u0041\u65e5\ud83d\ude00\u0000""#, "<A日\u{1f600}\0>"),
-        (r#""plain then \u0041 and more than eight bytes behind""#, "<plain then A and more than eight bytes behind>"),
+        (
+            r#""plain then \u0041 and more than eight bytes behind""#,
+            "<plain then A and more than eight bytes behind>",
+        ),
         ("[]", "[]"),
         ("{}", "{}"),
         ("[1, {\"b\": [\"\\u0041\"]}]", "[1, {\"b\": [\"\\u0041\"]}]"),
@@ -96,16 +97,64 @@ fn fields_are_what_values_mean() {
 #[test]
 fn what_the_grammar_does_not_have_is_malformed() {
     for value in [
-        "", "nul", "nulll", "True", "NaN", "Infinity", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "--1", "'a'",
-        "\"a", "a", "[1,]", "[,1]", "[1 2]", "[", "]", "{,}", "{\"b\"}", "{\"b\":}", "{\"b\":1,}", "{b:1}", "{1:1}",
-        "\"\\x\"", "\"\\u12g4\"", "\"\\u123\"", "\"\\", "/* */1", "1//", "[1}", "{\"b\":1]", "\"a\"\"b\"", "1,", "1:2",
+        "",
+        "nul",
+        "nulll",
+        "True",
+        "NaN",
+        "Infinity",
+        "-",
+        "+1",
+        "01",
+        "1.",
+        ".5",
+        "1e",
+        "1e+",
+        "0x1",
+        "--1",
+        "'a'",
+        "\"a",
+        "a",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "[",
+        "]",
+        "{,}",
+        "{\"b\"}",
+        "{\"b\":}",
+        "{\"b\":1,}",
+        "{b:1}",
+        "{1:1}",
+        "\"\\x\"",
+        "\"\\u12g4\"",
+        "\"\\u123\"",
+        "\"\\",
+        "/* */1",
+        "1//",
+        "[1}",
+        "{\"b\":1]",
+        "\"a\"\"b\"",
+        "1,",
+        "1:2",
     ] {
         let line = format!("{{\"a\":{value}}}");
         assert_cases(&Wanted::lines("a"), &[(line.as_bytes(), &[NOT_JSON])]);
         // Where no path leads it is the same.
         assert_cases(&Wanted::lines("b"), &[(line.as_bytes(), &[NOT_JSON])]);
     }
-    for line in ["{", "}", "{\"a\"", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}", "{\"a\" 1}", "{\"a\":1}x", "{\"a\":1}}"] {
+    for line in [
+        "{",
+        "}",
+        "{\"a\"",
+        "{\"a\":1",
+        "{\"a\":1,",
+        "{\"a\":1,}",
+        "{,}",
+        "{\"a\" 1}",
+        "{\"a\":1}x",
+        "{\"a\":1}}",
+    ] {
         assert_cases(&Wanted::lines("a"), &[(line.as_bytes(), &[NOT_JSON])]);
     }
     assert_cases(
@@ -149,26 +198,34 @@ fn paths_lead_into_values() {
         &Wanted::lines("u u.name /u/tags/1 /u/tags/10 /a~1b"),
         &[
             (br#"{"u":{"name":"x"}}"#, &[r#"1:0 {"name":"x"}|<x>|||"#]),
-            (br#"{"u":{"name":"\u0078","tags":[1,"two"]},"a/b":3}"#, &[
-                r#"1:0 {"name":"\u0078","tags":[1,"two"]}|<x>|<two>||3"#,
-            ]),
-            (br#"{"u":{"tags":[0,1,2,3,4,5,6,7,8,9,true,11]}}"#, &[
-                "1:0 {\"tags\":[0,1,2,3,4,5,6,7,8,9,true,11]}||1|true|",
-            ]),
+            (
+                br#"{"u":{"name":"\u0078","tags":[1,"two"]},"a/b":3}"#,
+                &[r#"1:0 {"name":"\u0078","tags":[1,"two"]}|<x>|<two>||3"#],
+            ),
+            (
+                br#"{"u":{"tags":[0,1,2,3,4,5,6,7,8,9,true,11]}}"#,
+                &["1:0 {\"tags\":[0,1,2,3,4,5,6,7,8,9,true,11]}||1|true|"],
+            ),
             (br#"{"u":{"tags":{"1":"one"}}}"#, &[r#"1:0 {"tags":{"1":"one"}}||<one>||"#]),
             (br#"{"u":null}"#, &["1:0 ||||"]),
             (br#"{"u":[]}"#, &["1:0 []||||"]),
             (br#"{"u":"x"}"#, &["1:0 a path leads into a value that is neither an object nor an array"]),
-            (br#"{"u":{"tags":7}}"#, &["1:0 a path leads into a value that is neither an object nor an array"]),
+            (
+                br#"{"u":{"tags":7}}"#,
+                &["1:0 a path leads into a value that is neither an object nor an array"],
+            ),
         ],
     );
     let mut json = Wanted::lines("a a");
     json.as_json = vec![1];
-    assert_cases(&json, &[
-        (br#"{"a":"\u0041"}"#, &[r#"1:0 <A>|<"\u0041">"#]),
-        (br#"{"a":[1]}"#, &["1:0 [1]|<[1]>"]),
-        (br#"{"a":null}"#, &["1:0 |"]),
-    ]);
+    assert_cases(
+        &json,
+        &[
+            (br#"{"a":"\u0041"}"#, &[r#"1:0 <A>|<"\u0041">"#]),
+            (br#"{"a":[1]}"#, &["1:0 [1]|<[1]>"]),
+            (br#"{"a":null}"#, &["1:0 |"]),
+        ],
+    );
 }
 
 #[test]
@@ -178,20 +235,29 @@ fn other_names_are_treated_as_asked() {
     wanted.passed = vec!["p"];
     assert_cases(&wanted, &[(input, &["1:0 2"])]);
     wanted.others = Others::Collect;
-    assert_cases(&wanted, &[
-        (input, &[r#"1:0 2|<{"x":"1","\u0079":[4]}>"#]),
-        (br#"{"a":2,"p":3}"#, &["1:0 2|<{}>"]),
-        (br#"{"x":1,"a":2,"x":3}"#, &[TWICE]),
-    ]);
+    assert_cases(
+        &wanted,
+        &[
+            (input, &[r#"1:0 2|<{"x":"1","\u0079":[4]}>"#]),
+            (br#"{"a":2,"p":3}"#, &["1:0 2|<{}>"]),
+            (br#"{"x":1,"a":2,"x":3}"#, &[TWICE]),
+        ],
+    );
     wanted.others = Others::Refuse;
     wanted.late = vec!["b"];
-    assert_cases(&wanted, &[
-        (input, &["1:0 a name that the table has no column for (x)"]),
-        (br#"{"a":2,"p":3}"#, &["1:0 2"]),
-        (br#"{"a":2,"b":3}"#, &[
-            "1:0 a column that the first records do not have: name it under `columns:` to have it loaded (b)",
-        ]),
-    ]);
+    assert_cases(
+        &wanted,
+        &[
+            (input, &["1:0 a name that the table has no column for (x)"]),
+            (br#"{"a":2,"p":3}"#, &["1:0 2"]),
+            (
+                br#"{"a":2,"b":3}"#,
+                &[
+                    "1:0 a column that the first records do not have: name it under `columns:` to have it loaded (b)",
+                ],
+            ),
+        ],
+    );
 }
 
 #[test]
@@ -217,18 +283,24 @@ fn records_are_the_elements_of_an_array() {
             (b"[{\"a\":1}]", &["1:1 1"]),
             (b"[\n  {\n    \"a\": 1\n  },\n  {\"a\": 2}\n]\n", &["2:4 1", "5:24 2"]),
             (b"[{},{\"a\":\"}]\\\"\"}]", &["1:1 ", "1:4 <}]\">"]),
-            (b"[1,{\"a\":1},\"x\",[],null]", &[
-                "1:1 not a JSON object",
-                "1:3 1",
-                "1:11 not a JSON object",
-                "1:15 not a JSON object",
-                "1:18 not a JSON object",
-            ]),
-            (br#"[{"a":"\ud800"},{"a":1,"a":2},{"a":3}]"#, &[
-                "1:1 half of a surrogate pair in a JSON string",
-                "1:16 a name that stands twice in a JSON object",
-                "1:30 3",
-            ]),
+            (
+                b"[1,{\"a\":1},\"x\",[],null]",
+                &[
+                    "1:1 not a JSON object",
+                    "1:3 1",
+                    "1:11 not a JSON object",
+                    "1:15 not a JSON object",
+                    "1:18 not a JSON object",
+                ],
+            ),
+            (
+                br#"[{"a":"\ud800"},{"a":1,"a":2},{"a":3}]"#,
+                &[
+                    "1:1 half of a surrogate pair in a JSON string",
+                    "1:16 a name that stands twice in a JSON object",
+                    "1:30 3",
+                ],
+            ),
             (b"[{\"a\":\"\xff\"},{\"a\":3}]", &["1:1 not UTF-8", "1:11 3"]),
             // Objects one after the other, and one alone.
             (b"{\"a\":1}", &["1:0 1"]),
@@ -271,9 +343,10 @@ fn the_array_may_stand_deeper() {
     assert_cases(
         &Wanted::document("/data/1/items", "a"),
         &[
-            (br#"{"x":[{"items":[1]}],"data":[0,{"n":null,"items":[{"a":1},{"a":2}],"m":{}},[]],"y":"z"}"#, &[
-                "1:50 1", "1:58 2",
-            ]),
+            (
+                br#"{"x":[{"items":[1]}],"data":[0,{"n":null,"items":[{"a":1},{"a":2}],"m":{}},[]],"y":"z"}"#,
+                &["1:50 1", "1:58 2"],
+            ),
             (br#"{"data":{"1":{"items":{"a":1}}}}"#, &["1:22 1"]),
             (br#"{"d\u0061ta":{"1":{"items":[]}}}"#, &[]),
             (br#"{"data":[0,{"items":[{"a":1}]},{"items":[{"a":2}]}]}"#, &["1:21 1"]),
@@ -286,8 +359,14 @@ fn the_array_may_stand_deeper() {
         (b"{\"data\":[0]}", no_root),
         (b"{\"data\":[0,1]}", no_root),
         (b"{\"data\":[0,{\"items\":null}]}", no_root),
-        (b"{\"data\":[0,{\"items\":[]}],\"data\":[]}", "a name on the way to `root` stands twice in one object"),
-        (b"{\"data\":[0,{\"items\":[],\"items\":[{}]}]}", "a name on the way to `root` stands twice in one object"),
+        (
+            b"{\"data\":[0,{\"items\":[]}],\"data\":[]}",
+            "a name on the way to `root` stands twice in one object",
+        ),
+        (
+            b"{\"data\":[0,{\"items\":[],\"items\":[{}]}]}",
+            "a name on the way to `root` stands twice in one object",
+        ),
         (b"{\"data\":[0,{\"items\":[]}]}{}", "something follows the end of the JSON text"),
         (b"{\"data\":[0,{\"items\":[]}}", "the JSON text is not well formed"),
         (b"{\"data\":[01,{\"items\":[]}]}", "not well-formed JSON"),
@@ -312,10 +391,13 @@ fn a_record_has_a_limit() {
     let mut wanted = Wanted::document("", "a");
     wanted.record_bytes_max = 7;
     assert_cases(&wanted, &[(b"[{\"a\":1},{\"a\":2}]", &["1:1 1", "1:9 2"])]);
-    assert_cases(&wanted, &[
-        (b"[{\"a\":1}, {\"a\":22}]", &["1:1 1", "record at line 1, byte 10 is longer than 7 bytes"]),
-        (b"[{\"a\":\"xy", &["record at line 1, byte 1 is longer than 7 bytes"]),
-    ]);
+    assert_cases(
+        &wanted,
+        &[
+            (b"[{\"a\":1}, {\"a\":22}]", &["1:1 1", "record at line 1, byte 10 is longer than 7 bytes"]),
+            (b"[{\"a\":\"xy", &["record at line 1, byte 1 is longer than 7 bytes"]),
+        ],
+    );
 }
 
 #[test]
@@ -340,6 +422,7 @@ fn a_survey_tells_the_names_of_the_first_records() {
     }
     let document = Layout::Document { root: JsonPath::root("/r").unwrap() };
     assert_eq!(survey(document, b"{\"n\":1,\"r\":[{\"x\":1},{\"y\":2},{", 7), ("x y".to_owned(), 2));
-    let many: String = (0..2 * SURVEY_RECORDS).map(|id| format!("{{\"n{}\":1}}\n", id / SURVEY_RECORDS)).collect();
+    let many: String =
+        (0..2 * SURVEY_RECORDS).map(|id| format!("{{\"n{}\":1}}\n", id / SURVEY_RECORDS)).collect();
     assert_eq!(survey(Layout::Lines, many.as_bytes(), 64), ("n0".to_owned(), SURVEY_RECORDS));
 }

@@ -131,10 +131,11 @@ fn json_without_an_end_is_given_up_early() {
         for (memory_mib, read_max) in [("128", 12 * MIB), ("1769", 32 * MIB)] {
             let world = World::new("json_end");
             let filler = if key == "spaces.jsonl" { b' ' } else { b'x' };
-            let generator = move |from: u64| match head.get(usize::try_from(from).expect("a 64-bit machine")..) {
-                Some(rest) if !rest.is_empty() => Bytes::copy_from_slice(rest),
-                _ => Bytes::from(vec![filler; 256 * 1024]),
-            };
+            let generator =
+                move |from: u64| match head.get(usize::try_from(from).expect("a 64-bit machine")..) {
+                    Some(rest) if !rest.is_empty() => Bytes::copy_from_slice(rest),
+                    _ => Bytes::from(vec![filler; 256 * 1024]),
+                };
             let stored = world.s3.put_generated(&world.bucket, key, KIB * MIB, Box::new(generator));
             let config = "routes: [{object: '**', table: orders, columns: {name: {default: x}}}]\n";
             let handler = world.handler_with(&[

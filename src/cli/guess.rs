@@ -211,7 +211,10 @@ async fn compare(
     let differences = guess.compare(&table);
     if said.json {
         let listed: Vec<Value> = differences.iter().map(json_of).collect();
-        print(&format!("{:#}", json!({"source": address, "table": name.to_string(), "differences": listed})))?;
+        print(&format!(
+            "{:#}",
+            json!({"source": address, "table": name.to_string(), "differences": listed})
+        ))?;
     } else {
         print(&table_of(&differences, address, &name))?;
     }

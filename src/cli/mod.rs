@@ -82,7 +82,9 @@ impl Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Say what a file is: a configuration, or the table that fits it
-    #[command(after_help = "Examples:\n  holoload guess orders.csv\n  holoload guess s3://bucket/orders/ --ddl --table orders | psql")]
+    #[command(
+        after_help = "Examples:\n  holoload guess orders.csv\n  holoload guess s3://bucket/orders/ --ddl --table orders | psql"
+    )]
     Guess(guess::GuessArguments),
     /// Show the first rows as they are read
     #[command(after_help = "Example:\n  holoload preview s3://bucket/orders.csv -n 5")]

@@ -57,7 +57,8 @@ pub(super) async fn run(arguments: &Arguments, said: &PreviewArguments) -> Resul
     let is_live = settings.target.is_some() && !settings.routes.is_empty();
     let (object, previewed) = if is_live {
         let first = found.into_iter().next().ok_or_else(nothing)?;
-        let mut context = Context::start(&settings, Some(aws.clone()), Limits::for_memory(MEMORY_MIB)).await?;
+        let mut context =
+            Context::start(&settings, Some(aws.clone()), Limits::for_memory(MEMORY_MIB)).await?;
         let request = Request::manual(first.object);
         let previewed = preview(&mut context, &request, rows).await;
         context.discard().await;
@@ -79,7 +80,8 @@ pub(super) async fn run(arguments: &Arguments, said: &PreviewArguments) -> Resul
         text::note(&format!("{}: {warning}", style::err(Paint::Warn, "warning")));
     }
     let shown = if said.json {
-        let value = serde_json::to_value(&previewed).map_err(|source| Error::bug("write JSON").with_source(source));
+        let value =
+            serde_json::to_value(&previewed).map_err(|source| Error::bug("write JSON").with_source(source));
         let mut value = value?;
         value["source"] = object.address().into();
         format!("{value:#}")
@@ -191,9 +193,14 @@ fn complaint(row: &PreviewRow) -> Option<String> {
 
 fn horizontal(previewed: &Preview) -> String {
     let heads: Vec<[String; 2]> = previewed.fields.iter().map(head).collect();
-    let names: Vec<&str> =
-        ["LINE"].into_iter().chain(heads.iter().map(|[name, _]| name.as_str())).collect();
-    let numbers: Vec<usize> = previewed.fields.iter().enumerate().filter(|(_, field)| is_number(field)).map(|(at, _)| at + 1).collect();
+    let names: Vec<&str> = ["LINE"].into_iter().chain(heads.iter().map(|[name, _]| name.as_str())).collect();
+    let numbers: Vec<usize> = previewed
+        .fields
+        .iter()
+        .enumerate()
+        .filter(|(_, field)| is_number(field))
+        .map(|(at, _)| at + 1)
+        .collect();
     let mut table = Table::new(&names).right(&[0]).right(&numbers);
     table.push(std::iter::once(String::new()).chain(heads.iter().map(|[_, kind]| kind.clone())));
     for row in &previewed.rows {

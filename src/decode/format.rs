@@ -73,9 +73,10 @@ impl Format {
         Some(match essence.as_str() {
             "text/csv" => Self::Csv,
             "text/tab-separated-values" => Self::Tsv,
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-                Self::JsonLines
-            }
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines" => Self::JsonLines,
             "application/json" => Self::Json,
             "application/vnd.apache.parquet" => Self::Parquet,
             _ => return None,

@@ -178,7 +178,11 @@ impl JsonDecoder {
 
     /// The same where names may be written otherwise: one whose form is that of a wanted or late name comes too late.
     #[must_use]
-    pub fn with_forms<'n>(mut self, names: impl IntoIterator<Item = &'n str>, form: fn(&str) -> String) -> Self {
+    pub fn with_forms<'n>(
+        mut self,
+        names: impl IntoIterator<Item = &'n str>,
+        form: fn(&str) -> String,
+    ) -> Self {
         self.parser.treat_forms(names.into_iter().map(form).collect(), form);
         self
     }

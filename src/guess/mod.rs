@@ -19,6 +19,8 @@ mod moments;
 mod number;
 mod plain;
 mod rank;
+#[cfg(feature = "parquet")]
+mod schema;
 mod show;
 mod verify;
 mod yaml;
@@ -27,6 +29,8 @@ use crate::error::{Error, Result};
 use crate::inflate::Compression;
 use crate::settings::{HeaderRule, ParseSettings};
 
+#[cfg(feature = "parquet")]
+pub use schema::{SchemaRead, TAIL_BYTES, read_schema};
 pub use compare::Difference;
 pub use ddl::DdlDialect;
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::intake::{Facts, Intake};
 use super::stream::fill;
-use super::{Invocation, Trace, elapsed_ms, facts, is_marker, note_version, pinned, plan};
+use super::{Invocation, Trace, bring, elapsed_ms, facts, is_marker, note_version, pinned, plan};
 use crate::context::Context;
 use crate::database::Dialect;
 use crate::decode::Step;
@@ -111,7 +111,7 @@ impl Checked {
         context.bare_session().await?;
         let plan = plan(context, lenient(&route)).await?;
         let dialect = context.standing_session()?.dialect();
-        let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
+        let body = bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
         let mut trace = Trace { started_ms: jiff::Timestamp::now().as_millisecond(), ..Trace::default() };
         note_version(&body, &mut self.report, &mut trace);
         let facts = facts(request, &trace, None);
@@ -160,7 +160,7 @@ impl Checked {
                 }
             }
             if let Some(progress) = invocation.progress {
-                progress(body.offset(), body.version.size, intake.row_count);
+                progress(intake.reached(body.offset(), body.version.size), body.version.size, intake.row_count);
             }
             batch.clear();
         }
@@ -171,7 +171,8 @@ impl Checked {
     fn verdict(&self, route: &Route) -> Result<()> {
         let (bad, all) = (self.report.reject_count, self.report.row_count);
         let first = self.rejects.first().map_or_else(String::new, |sample| {
-            let column = sample.column.as_ref().map(|column| format!(", column `{column}`")).unwrap_or_default();
+            let column =
+                sample.column.as_ref().map(|column| format!(", column `{column}`")).unwrap_or_default();
             format!(": line {}, byte {}{column}: {}", sample.line, sample.byte, sample.reason)
         });
         let refuse = |what: String| Err(Error::input(format!("{what}{first}")));
@@ -180,12 +181,16 @@ impl Checked {
         }
         if bad == all {
             return refuse(format!("every row is bad ({bad} of {all})")).map_err(|error| {
-                error.with_hint("`holoload preview` shows how the file is read, `holoload guess` how it should be")
+                error.with_hint(
+                    "`holoload preview` shows how the file is read, `holoload guess` how it should be",
+                )
             });
         }
         if bad > route.bad_rows_max {
             let hint = match route.bad_rows_max {
-                0 => "a load fails: fix the rows, or set HOLOLOAD_REJECTS (`rejects:`), and bad rows are kept there",
+                0 => {
+                    "a load fails: fix the rows, or set HOLOLOAD_REJECTS (`rejects:`), and bad rows are kept there"
+                }
                 _ => "a load fails: fix the rows, or raise `bad_rows`",
             };
             let what = format!("{bad} bad rows, and {} are put up with", route.bad_rows_max);
@@ -194,8 +199,7 @@ impl Checked {
         #[expect(clippy::cast_precision_loss, reason = "counts of rows are far below 2^52")]
         let percent = bad as f64 * 100.0 / all.max(1) as f64;
         if all >= PERCENT_FROM_ROWS && percent > route.bad_rows_max_percent {
-            let what =
-                format!("{bad} of {all} rows are bad, more than {} %", route.bad_rows_max_percent);
+            let what = format!("{bad} of {all} rows are bad, more than {} %", route.bad_rows_max_percent);
             return refuse(what)
                 .map_err(|error| error.with_hint("a load fails: fix the rows, or raise `bad_rows`"));
         }
@@ -305,7 +309,7 @@ pub async fn preview(context: &mut Context, request: &Request, row_max: usize) -
     context.bare_session().await?;
     let plan = plan(context, lenient(&route)).await?;
     let dialect = context.standing_session()?.dialect();
-    let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
+    let body = bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
     let planner = &context.planner;
     preview_of(&plan, planner.zone(), planner.limits(), body, dialect, row_max).await
 }
@@ -341,7 +345,12 @@ pub async fn preview_of(
     let mut rows = Vec::new();
     for at in 0..batch.len() {
         let Some((row, raw)) = batch.row(at) else { continue };
-        rows.push(PreviewRow { line: row.position.line, cells: cells(plan, &fields, raw), column: None, reason: None });
+        rows.push(PreviewRow {
+            line: row.position.line,
+            cells: cells(plan, &fields, raw),
+            column: None,
+            reason: None,
+        });
     }
     for (sample, raw) in intake.rejects.with_lines() {
         let (column, reason) = (sample.column.clone(), Some(sample.reason.clone()));
@@ -361,7 +370,8 @@ fn cells(plan: &Plan, fields: &[Mapping], raw: &[u8]) -> Vec<Option<String>> {
 fn members(fields: &[Mapping], raw: &[u8]) -> Option<Vec<Option<String>>> {
     let object: Value = serde_json::from_slice(raw).ok()?;
     let named = |name: &str| {
-        let pointer = if name.starts_with('/') { name.to_owned() } else { format!("/{}", name.replace('.', "/")) };
+        let pointer =
+            if name.starts_with('/') { name.to_owned() } else { format!("/{}", name.replace('.', "/")) };
         object.get(name).or_else(|| object.pointer(&pointer))
     };
     let found: Vec<Option<&Value>> =

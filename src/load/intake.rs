@@ -314,7 +314,9 @@ impl<'a> Intake<'a> {
         let left_out = self.layout().map(|layout| layout.warnings.clone()).unwrap_or_default();
         let passed_over = self.reader.passed_over().map(|name| {
             let name = shown(name.as_bytes());
-            format!("records have members that the first ones do not have, such as `{name}`: they were left out")
+            format!(
+                "records have members that the first ones do not have, such as `{name}`: they were left out"
+            )
         });
         cut.into_iter().chain(guessed).chain(left_out).chain(passed_over).collect()
     }

@@ -71,7 +71,13 @@ impl Reader {
     }
 
     /// The same from `position` on. What is packed can only be read from its beginning.
-    pub(super) fn resumed(self, is_packed: bool, position: Position, format: Format, decoder: Decoder) -> Self {
+    pub(super) fn resumed(
+        self,
+        is_packed: bool,
+        position: Position,
+        format: Format,
+        decoder: Decoder,
+    ) -> Self {
         let unpacker = if is_packed { self.unpacker.skipping(position.byte) } else { Unpacker::plain() };
         Self { unpacker, stage: Stage::Records(format, decoder), ..self }
     }

@@ -39,8 +39,10 @@ impl Plan {
         let wanted = self.wanted_names();
         let is_same = |one: &str, other: &str| self.route.mapping.is_same(one, other);
         let is_own = |name: &str| wanted.iter().any(|wanted| is_same(wanted, name));
-        let is_way = |name: &str| nested.iter().any(|(_, path)| path.tokens().first().is_some_and(|one| one == name));
-        let mut all: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_own(name) || !is_way(name)).collect();
+        let is_way =
+            |name: &str| nested.iter().any(|(_, path)| path.tokens().first().is_some_and(|one| one == name));
+        let mut all: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| is_own(name) || !is_way(name)).collect();
         // What the route names is read even if the first records do not have it.
         for name in self.said_names() {
             if !all.iter().any(|known| is_same(known, name)) {
@@ -52,7 +54,8 @@ impl Plan {
         // What fills no column need not be found in every record.
         let is_read = |fate: &Fate| matches!(fate, Fate::Columns(_) | Fate::Operation);
         let fates = all.iter().zip(&met.fates);
-        let kept: Vec<&str> = fates.clone().filter(|(_, fate)| is_read(fate)).map(|(name, _)| *name).collect();
+        let kept: Vec<&str> =
+            fates.clone().filter(|(_, fate)| is_read(fate)).map(|(name, _)| *name).collect();
         let is_passed = |fate: &Fate| matches!(fate, Fate::Dropped | Fate::Ignored);
         let passed = fates.filter(|(_, fate)| is_passed(fate)).map(|(name, _)| (*name).to_owned()).collect();
         if kept.is_empty() {

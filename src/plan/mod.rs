@@ -43,9 +43,9 @@ pub use assign::Fate;
 pub use columnar::{Picked, PickedColumn};
 pub use describe::{How, Mapped};
 pub use dialect::dialect;
-pub use members::Members;
 pub use layout::{Fill, First, Layout, Slot};
 pub use mapping::Mapping;
+pub use members::Members;
 pub use op::{OpPlace, Operation};
 pub use packing::Packing;
 pub use snapshot::{Lineage, Snapshot};
@@ -262,7 +262,8 @@ impl Planner {
     /// A reject object that a route matched would be loaded, and rejected, again and again.
     fn refuse_own_output(&self, rejects: Option<&str>) -> Result<()> {
         let Some(address) = rejects.filter(|address| address.starts_with("s3://")) else { return Ok(()) };
-        let probes = ["csv", "jsonl"].map(|end| format!("{}/bucket/key.{end}", address.trim_end_matches('/')));
+        let probes =
+            ["csv", "jsonl"].map(|end| format!("{}/bucket/key.{end}", address.trim_end_matches('/')));
         let takes = |route: &&Arc<Route>| probes.iter().any(|probe| route.matcher.is_match(probe));
         let caught = self.routes.iter().find(|route| !route.takes_everything() && takes(route));
         if caught.is_some() {

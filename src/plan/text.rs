@@ -15,8 +15,11 @@ pub(super) fn format(parse: &ParseSettings) -> Result<Option<Format>> {
     super::only(&parse.format, &known, "format")?;
     let format = Format::named(&parse.format);
     if !parse.root.is_empty() && format.is_some_and(|format| format != Format::Json) {
-        return Err(Error::config(format!("`root: {}` does not go with `format: {}`", parse.root, parse.format))
-            .with_hint("only a JSON document has a root: `format: json`"));
+        return Err(Error::config(format!(
+            "`root: {}` does not go with `format: {}`",
+            parse.root, parse.format
+        ))
+        .with_hint("only a JSON document has a root: `format: json`"));
     }
     let is_text = format.is_none_or(|format| matches!(format, Format::Csv | Format::Tsv));
     let option = [("skip_lines", parse.skip_lines > 0), ("comment", !parse.comment.is_empty())];

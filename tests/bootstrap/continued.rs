@@ -60,7 +60,8 @@ fn json_is_handed_on_with_its_names() {
         let world = World::new("continued_json");
         let queue = Queue::start();
         let (name, endpoint) = queue.environment();
-        let config = "routes: [{object: '**', table: orders, parse: {root: /items}, write: {atomic: false}}]\n";
+        let config =
+            "routes: [{object: '**', table: orders, parse: {root: /items}, write: {atomic: false}}]\n";
         let handler = handler(&world, &[(name, &endpoint), ("HOLOLOAD_CONFIG", config)]);
         let stored = world.put(key, text);
         slow_down(&world, key, 16 * 1024);
@@ -69,7 +70,8 @@ fn json_is_handed_on_with_its_names() {
         assert_eq!(world.rows(), order_rows(1..=ROWS, "json"), "{key}");
         assert_continued(&world.statuses(key));
         // No part is read twice.
-        let line = "SELECT row_count::text, inserted_count::text FROM holoload_ledger WHERE status = 'loaded'";
+        let line =
+            "SELECT row_count::text, inserted_count::text FROM holoload_ledger WHERE status = 'loaded'";
         let rows = Some(ROWS.to_string());
         assert_eq!(world.database.query(line), [[rows.clone(), rows]], "{key}");
         world.assert_at_rest();

@@ -32,7 +32,9 @@ fn newcomer(name: &str, file: &str, bytes: impl AsRef<[u8]>) {
     lab.db.run(&ddl.stdout);
     lab.holoload(&["load", "--json", &path, "--table", "orders", "--mode", "insert"]).run().loaded();
     assert_eq!(
-        lab.rows("SELECT order_id, user_id, book_name, order_cnt, order_amt, ordered_at FROM orders ORDER BY 1"),
+        lab.rows(
+            "SELECT order_id, user_id, book_name, order_cnt, order_amt, ordered_at FROM orders ORDER BY 1"
+        ),
         [
             "A-1|1|吾輩は猫である|3|1200.50|2024-05-01 10:00:00",
             "A-2|2|容疑者Xの献身, 上|1|980.00|2024-05-02 11:30:00",
@@ -58,7 +60,8 @@ fn a_newcomer_loads_gzip_in_two_commands() {
 
 #[test]
 fn a_newcomer_loads_tsv_in_two_commands() {
-    let text = ORDERS.replace("\"容疑者Xの献身, 上\"", "容疑者Xの献身@ 上").replace(',', "\t").replace('@', ",");
+    let text =
+        ORDERS.replace("\"容疑者Xの献身, 上\"", "容疑者Xの献身@ 上").replace(',', "\t").replace('@', ",");
     newcomer("new_tsv", "orders.tsv", text);
 }
 
@@ -73,7 +76,10 @@ fn a_newcomer_loads_json_lines_in_two_commands() {
 
 #[test]
 fn a_guess_is_a_configuration_that_loads() {
-    let lab = Lab::new("guess_yaml", "CREATE TABLE orders (order_id text PRIMARY KEY, user_id int8, book_name text, order_cnt int8, order_amt numeric(10,2), ordered_at timestamp)");
+    let lab = Lab::new(
+        "guess_yaml",
+        "CREATE TABLE orders (order_id text PRIMARY KEY, user_id int8, book_name text, order_cnt int8, order_amt numeric(10,2), ordered_at timestamp)",
+    );
     let path = lab.file("orders.csv", ORDERS.replace(',', ";").replace("献身; 上", "献身, 上"));
     let yaml = lab.folder().join("holoload.yaml").display().to_string();
     let guessed = lab.holoload(&["guess", &path, "--table", "orders", "-o", &yaml]).run().exits(0);
@@ -92,11 +98,16 @@ fn a_guess_is_json_and_takes_stdin() {
     let answer = guess.json();
     let said = ["format", "delimiter", "header", "charset"].map(|name| &answer[name]);
     assert_eq!(said, [&json!("csv"), &json!(","), &json!(true), &json!("UTF-8")]);
-    let names: Vec<&Value> = answer["columns"].as_array().expect("columns").iter().map(|one| &one["name"]).collect();
+    let names: Vec<&Value> =
+        answer["columns"].as_array().expect("columns").iter().map(|one| &one["name"]).collect();
     assert_eq!(names, ["order_id", "user_id", "book_name", "order_cnt", "order_amt", "ordered_at"]);
     // No value of the file stands in it.
     assert!(!guess.stdout.contains("火花"), "{}", guess.stdout);
-    Run::new(&["guess", "-", "--format", "xml"]).stdin("a").run().refused(2, "the format `xml` is not known", "csv");
+    Run::new(&["guess", "-", "--format", "xml"]).stdin("a").run().refused(
+        2,
+        "the format `xml` is not known",
+        "csv",
+    );
 }
 
 #[test]
@@ -111,7 +122,10 @@ fn the_newest_objects_of_a_prefix_are_compared() {
 
 #[test]
 fn a_guess_is_compared_with_the_live_table() {
-    let lab = Lab::new("guess_compare", "CREATE TABLE t (order_id text PRIMARY KEY, user_id int8, book_name text, order_cnt int8, order_amt numeric(10,2), ordered_at timestamp); CREATE TABLE u (order_id int8 PRIMARY KEY, note text NOT NULL)");
+    let lab = Lab::new(
+        "guess_compare",
+        "CREATE TABLE t (order_id text PRIMARY KEY, user_id int8, book_name text, order_cnt int8, order_amt numeric(10,2), ordered_at timestamp); CREATE TABLE u (order_id int8 PRIMARY KEY, note text NOT NULL)",
+    );
     let path = lab.file("orders.csv", ORDERS);
     let fits = lab.holoload(&["guess", "--compare", &path]).run().exits(0);
     assert_eq!(fits.stdout, format!("{path} fits public.t\n"));
@@ -138,11 +152,15 @@ fn a_preview_shows_rows_typed_by_a_guess() {
     let narrow = Run::new(&["preview", &path_of(&lab)]).env("COLUMNS", "50").run().exits(0).stdout;
     assert_contains(&narrow, "…");
     for line in narrow.lines() {
-        let wide: usize = line.chars().map(|letter| if letter as u32 >= 0x1100 && letter != '…' { 2 } else { 1 }).sum();
+        let wide: usize =
+            line.chars().map(|letter| if letter as u32 >= 0x1100 && letter != '…' { 2 } else { 1 }).sum();
         assert!(wide <= 50, "{wide}: {line}");
     }
     let vertical = Run::new(&["preview", "--vertical", "-n", "1", &path_of(&lab)]).run().exits(0).stdout;
-    assert_contains(&vertical, "-- line 2\norder_id    A-1  (text)\nuser_id     1  (bigint)\nbook_name   吾輩は猫である  (text)\n");
+    assert_contains(
+        &vertical,
+        "-- line 2\norder_id    A-1  (text)\nuser_id     1  (bigint)\nbook_name   吾輩は猫である  (text)\n",
+    );
 }
 
 #[test]
@@ -171,10 +189,13 @@ fn a_preview_shows_bad_rows_as_such() {
 
 #[test]
 fn a_check_tells_what_a_load_would_come_to() {
-    let lab = Lab::new("check", "CREATE TABLE t (id int8 PRIMARY KEY, name text, made timestamptz DEFAULT now())");
+    let lab =
+        Lab::new("check", "CREATE TABLE t (id int8 PRIMARY KEY, name text, made timestamptz DEFAULT now())");
     let path = lab.file("input.csv", "id,name\n1,a\n2,b\nx,c\n1,d\n");
     let rejects = lab.folder().join("rejects").display().to_string();
-    let check = |arguments: &[&str]| lab.holoload(&[&["check"], arguments].concat()).env("HOLOLOAD_REJECTS", &rejects);
+    let check = |arguments: &[&str]| {
+        lab.holoload(&[&["check"], arguments].concat()).env("HOLOLOAD_REJECTS", &rejects)
+    };
     let shown = check(&[&path]).run().exits(0);
     assert_eq!(
         shown.stdout,
@@ -192,14 +213,20 @@ fn a_check_tells_what_a_load_would_come_to() {
     );
     let answer = check(&["--json", &path]).run().exits(0).json();
     let one = &answer["objects"][0];
-    assert_eq!(one["duplicate_keys"], json!({"has_key": true, "row_count": 1, "lines": [[2, 5]], "is_bounded": false}));
+    assert_eq!(
+        one["duplicate_keys"],
+        json!({"has_key": true, "row_count": 1, "lines": [[2, 5]], "is_bounded": false})
+    );
     assert_eq!(one["bad_rows"][0]["line"], 4);
     assert_eq!(one["mapping"][0]["column"], "id");
     // Without a place for bad rows a load fails; all of them are told all the same.
     let more = lab.file("more.csv", "id,name\nx,a\n2,b\ny,c\n");
     let failed = lab.holoload(&["check", &more]).run().exits(1);
     assert_contains(&failed.stdout, "bad line 2, …bad line 4, ");
-    assert_contains(&failed.stderr, "error: 2 bad rows, and 0 are put up with: line 2, …hint: a load fails: ");
+    assert_contains(
+        &failed.stderr,
+        "error: 2 bad rows, and 0 are put up with: line 2, …hint: a load fails: ",
+    );
     lab.holoload(&["check", &lab.file("drift.csv", "id,nome\n1,a\n")]).run().exits(2);
     lab.assert_untouched("t");
     assert!(!std::path::Path::new(&rejects).exists(), "a check writes nothing");
@@ -217,7 +244,8 @@ fn sources_are_globs_prefixes_and_lists() {
     let folder = lab.folder().display().to_string();
     let keys = |source: &str| -> Vec<String> {
         let answer = lab.holoload(&["load", "--json", "--dry-run", source]).run().exits(0).json();
-        let key = |one: &Value| one["key"].as_str().expect("text").rsplit('/').next().expect("a name").to_owned();
+        let key =
+            |one: &Value| one["key"].as_str().expect("text").rsplit('/').next().expect("a name").to_owned();
         answer["objects"].as_array().expect("a list").iter().map(key).collect()
     };
     assert_eq!(keys(&format!("{folder}/*.csv")), ["a.csv", "b.csv"]);
@@ -237,7 +265,11 @@ fn sources_are_globs_prefixes_and_lists() {
     assert_eq!(keys(&lab.address("**/*.csv")), ["a.csv", "b.csv", "c.csv", "d.csv"]);
     assert_eq!(keys(&lab.address("{in,out}/[ad].csv")), ["a.csv", "d.csv"]);
     for nothing in [format!("{folder}/*.parquet"), lab.address("in/*.parquet"), lab.address("no/")] {
-        lab.holoload(&["load", &nothing]).run().refused(1, "nothing matches `", "`*` stays within one folder");
+        lab.holoload(&["load", &nothing]).run().refused(
+            1,
+            "nothing matches `",
+            "`*` stays within one folder",
+        );
     }
     lab.holoload(&["load", "-", "-"]).run().refused(2, "standard input is named twice", "once");
 
@@ -262,14 +294,19 @@ fn s3_is_reached_through_a_proxy_where_one_is_named() {
             let mut client = client;
             let mut head = [0; 4096];
             let _ = std::io::Read::read(&mut client, &mut head);
-            let _ = client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ =
+                client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         }
     });
     let count = || seen.load(std::sync::atomic::Ordering::SeqCst);
     lab.holoload(&["load", "--dry-run", &address]).env("HTTP_PROXY", &proxy).run().exits(3);
     let through = count();
     assert!(through > 0, "no request came to the proxy");
-    lab.holoload(&["load", "--dry-run", &address]).env("HTTP_PROXY", &proxy).env("NO_PROXY", "127.0.0.1").run().exits(0);
+    lab.holoload(&["load", "--dry-run", &address])
+        .env("HTTP_PROXY", &proxy)
+        .env("NO_PROXY", "127.0.0.1")
+        .run()
+        .exits(0);
     assert_eq!(count(), through, "NO_PROXY was not heeded");
 }
 
@@ -331,7 +368,20 @@ fn colour_is_said_and_completions_are_made() {
     }
     let short = Run::new(&[]).run().exits(2).stderr;
     assert_contains(&short, "holoload guess orders.csv --ddl…holoload load…holoload doctor");
-    for command in ["guess", "preview", "check", "load", "reprocess", "history", "verify", "doctor", "invoke", "setup", "import-embulk", "completions"] {
+    for command in [
+        "guess",
+        "preview",
+        "check",
+        "load",
+        "reprocess",
+        "history",
+        "verify",
+        "doctor",
+        "invoke",
+        "setup",
+        "import-embulk",
+        "completions",
+    ] {
         assert_contains(&Run::new(&[command, "--help"]).run().exits(0).stdout, "Example");
     }
 }

@@ -85,7 +85,8 @@ fn a_load_that_fails_half_way_says_what_is_there() {
 fn json_lines_load_as_other_files_do() {
     let hologres = Hologres::new("json", CHECKED);
     let good: String = (0..3_000).map(|id| format!("{{\"id\":{id},\"name\":\"good\"}}\n")).collect();
-    let text = format!("{good}{{\"id\":3000,\"name\":\"bad\"}}\n{{\"id\":\"x\"}}\n{{\"name\":null,\"id\":3001}}\n");
+    let text =
+        format!("{good}{{\"id\":3000,\"name\":\"bad\"}}\n{{\"id\":\"x\"}}\n{{\"name\":null,\"id\":3001}}\n");
     let route = "parse: {format: jsonl}, write: {mode: upsert}";
     let report = hologres.load_with(route, text).run().loaded();
     assert_eq!((path(&report).0, &report["reject_count"]), ("fixed_copy", &2.into()), "{report:#}");

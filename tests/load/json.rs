@@ -43,7 +43,9 @@ fn told_errors(lab: &Lab, stem: &str) -> Vec<String> {
 
 fn reasons(report: &Value) -> Vec<String> {
     let sample = report["reject_sample"].as_array().expect("a sample").iter();
-    sample.map(|one| format!("{}:{} {}", one["line"], one["byte"], one["reason"].as_str().expect("text"))).collect()
+    sample
+        .map(|one| format!("{}:{} {}", one["line"], one["byte"], one["reason"].as_str().expect("text")))
+        .collect()
 }
 
 const ROWS: &str = r#"{"id": 1, "name": "本 \"1\"", "amount": 10.50, "at": "2024-01-02T03:04:05Z", "ok": true, "doc": {"a": [1, null]}, "tags": ["x"]}
@@ -118,11 +120,26 @@ fn the_content_type_tells_where_the_name_does_not() {
 fn what_contradicts_is_named() {
     let lab = Lab::new("json_contradict", TABLE);
     for (key, bytes, message, hint) in [
-        ("a.csv", &b"PAR1\x15\x04\x15\x10\x15\x14\x4c\x15"[..], "the object is a Parquet file, not csv", "name it .parquet"),
-        ("a.jsonl", b"Obj\x01\x04\x14avro.codec", "the object is an Avro file, not jsonl", "write it as one of them"),
+        (
+            "a.csv",
+            &b"PAR1\x15\x04\x15\x10\x15\x14\x4c\x15"[..],
+            "the object is a Parquet file, not csv",
+            "name it .parquet",
+        ),
+        (
+            "a.jsonl",
+            b"Obj\x01\x04\x14avro.codec",
+            "the object is an Avro file, not jsonl",
+            "write it as one of them",
+        ),
         ("a.json", b"id,name\n1,x\n", "line 1, byte 0: it begins with neither `[` nor `{`", ""),
         ("b.jsonl", b"[\n{\"id\":1}\n]\n", "the object is a JSON array, not jsonl", "parse: {format: json}"),
-        ("c.json", b"[{\"id\":1},{\"id\":2]", "line 1, byte 17: not well-formed JSON", "`parse: {format: jsonl}`"),
+        (
+            "c.json",
+            b"[{\"id\":1},{\"id\":2]",
+            "line 1, byte 17: not well-formed JSON",
+            "`parse: {format: jsonl}`",
+        ),
         ("d.json", b"[{\"id\":1},\n{\"id\":2}\n", "the object ends before its JSON text does", ""),
         ("e.json", b"{\"x\":[]}", "", ""),
         ("f.csv", b"id;name\n1;x\n", "", "has…holoload guess"),
@@ -135,11 +152,27 @@ fn what_contradicts_is_named() {
         }
         lab.load(&address).run().failed(1, message, hint);
     }
-    lab.load(&lab.put("g.csv", "id;name\n1;x\n")).run().failed(1, "neither header nor data", "`;`…`holoload guess`");
+    lab.load(&lab.put("g.csv", "id;name\n1;x\n")).run().failed(
+        1,
+        "neither header nor data",
+        "`;`…`holoload guess`",
+    );
     lab.load(&lab.put("a.parquet", "PAR1 and more bytes")).run().failed(2, "built without Parquet", "jsonl");
-    told(&lab, &lab.address("a.json"), "parse: {format: jsonl, root: /a}").run().refused(2, "`root: /a`", "format: json");
-    told(&lab, &lab.address("a.json"), "parse: {format: json, skip_lines: 1}").run().refused(2, "`skip_lines`", "");
-    told(&lab, &lab.address("a.json"), "parse: {format: jason}").run().refused(2, "`format: jason`", "did you mean `json`");
+    told(&lab, &lab.address("a.json"), "parse: {format: jsonl, root: /a}").run().refused(
+        2,
+        "`root: /a`",
+        "format: json",
+    );
+    told(&lab, &lab.address("a.json"), "parse: {format: json, skip_lines: 1}").run().refused(
+        2,
+        "`skip_lines`",
+        "",
+    );
+    told(&lab, &lab.address("a.json"), "parse: {format: jason}").run().refused(
+        2,
+        "`format: jason`",
+        "did you mean `json`",
+    );
     lab.assert_untouched("t");
 }
 
@@ -149,7 +182,9 @@ fn bad_records_are_kept_as_lines() {
     let lab = Lab::new("json_rejects", TABLE);
     let bad_rows = "bad_rows: {max: 20, max_percent: 100}";
     let load = |address: &str, route: &str| {
-        told(&lab, address, &format!("{bad_rows}{route}")).env("HOLOLOAD_REJECTS", lab.address("rejects/")).run()
+        told(&lab, address, &format!("{bad_rows}{route}"))
+            .env("HOLOLOAD_REJECTS", lab.address("rejects/"))
+            .run()
     };
     let bad = [
         "{\"id\": \"x\"}\n",
@@ -197,7 +232,8 @@ fn bad_records_are_kept_as_lines() {
     // Where it lies it is nobody's input.
     let own = s3().keys(&lab.bucket, "rejects/").into_iter().find(|key| key.ends_with(".rejects.jsonl"));
     let own = lab.address(&own.expect("a reject object"));
-    let report = told(&lab, &own, bad_rows).env("HOLOLOAD_REJECTS", lab.address("rejects/")).run().exits(0).report();
+    let report =
+        told(&lab, &own, bad_rows).env("HOLOLOAD_REJECTS", lab.address("rejects/")).run().exits(0).report();
     assert_eq!(report["status"], "ignored");
 }
 
@@ -227,7 +263,8 @@ fn members_go_where_the_route_says() {
     let unknown = strict.put("a.jsonl", "{\"id\":1,\"nmae\":\"x\"}\n");
     strict.load(&unknown).run().failed(2, "`nmae`", "did you mean `name`");
     let many: String = (0..1_000).map(|id| format!("{{\"id\":{id}}}\n")).collect();
-    let late = format!("{many}{{\"id\":1000,\"name\":\"late\"}}\n{{\"id\":1001,\"other\":1}}\n{{\"id\":1002}}\n");
+    let late =
+        format!("{many}{{\"id\":1000,\"name\":\"late\"}}\n{{\"id\":1001,\"other\":1}}\n{{\"id\":1002}}\n");
     let late = strict.put("late.jsonl", late);
     let run = |route: &str| {
         let run = told(&strict, &late, route).argument("--force");
@@ -235,7 +272,8 @@ fn members_go_where_the_route_says() {
     };
     let report = run("bad_rows: {max: 5}");
     assert_eq!(counts(&report)[5], 2);
-    let late_reason = "`name`: a column that the first records do not have: name it under `columns:` to have it loaded";
+    let late_reason =
+        "`name`: a column that the first records do not have: name it under `columns:` to have it loaded";
     assert_eq!(reasons(&report)[0].split_once(' ').expect("a place").1, late_reason);
     assert!(reasons(&report)[1].ends_with("`other`: a name that the table has no column for"), "{report}");
     // Left out on request, it is told all the same; a column is never left out.
@@ -248,22 +286,35 @@ fn members_go_where_the_route_says() {
     let report = run("columns: {name: {from: name}}, missing: allow, drift: ignore");
     assert_eq!((counts(&report)[5], strict.db.count("t")), (0, 1_003));
     assert_eq!(strict.rows("SELECT id FROM t WHERE name = 'late'"), ["1000"]);
-    told(&strict, &late, "columns: {name: {from: 2}}").argument("--force").run().failed(2, "by number", "from: name");
+    told(&strict, &late, "columns: {name: {from: 2}}").argument("--force").run().failed(
+        2,
+        "by number",
+        "from: name",
+    );
 }
 
 #[test]
 fn changes_newer_rows_and_snapshots_are_as_with_other_files() {
-    let lab = Lab::new("json_modes", "CREATE TABLE t (id int8 PRIMARY KEY, name text, seq int8, gone bool, key text, mark text)");
+    let lab = Lab::new(
+        "json_modes",
+        "CREATE TABLE t (id int8 PRIMARY KEY, name text, seq int8, gone bool, key text, mark text)",
+    );
     let first = lab.put("1.jsonl", "{\"Op\":\"I\",\"id\":1,\"name\":\"a\",\"seq\":5}\n{\"Op\":\"I\",\"id\":2,\"name\":\"b\",\"seq\":5}\n");
-    let second = lab.put("2.json", "[{\"id\":1,\"Op\":\"D\"},{\"Op\":\"U\",\"name\":\"c\",\"id\":2,\"seq\":6},{\"Op\":\"X\",\"id\":3}]");
+    let second = lab.put(
+        "2.json",
+        "[{\"id\":1,\"Op\":\"D\"},{\"Op\":\"U\",\"name\":\"c\",\"id\":2,\"seq\":6},{\"Op\":\"X\",\"id\":3}]",
+    );
     let route = "write: {op: Op}, bad_rows: {max: 5, max_percent: 100}";
-    let run = |address: &str, route: &str| told(&lab, address, route).env("HOLOLOAD_REJECTS", lab.address("rejects/")).run();
+    let run = |address: &str, route: &str| {
+        told(&lab, address, route).env("HOLOLOAD_REJECTS", lab.address("rejects/")).run()
+    };
     run(&first, route).loaded();
     let report = run(&second, route).loaded();
     assert_eq!((&report["deleted_count"], &report["reject_count"]), (&json!(1), &json!(1)), "{report}");
     assert_eq!(lab.rows("SELECT id, name, seq FROM t"), ["2|c|6"]);
 
-    let older = lab.put("3.jsonl", "{\"id\":2,\"name\":\"old\",\"seq\":1}\n{\"id\":4,\"name\":\"new\",\"seq\":1}\n");
+    let older =
+        lab.put("3.jsonl", "{\"id\":2,\"name\":\"old\",\"seq\":1}\n{\"id\":4,\"name\":\"new\",\"seq\":1}\n");
     run(&older, "write: {newer_by: seq}").loaded();
     let soft = lab.put("4.jsonl", "{\"Op\":\"D\",\"id\":4,\"seq\":2}\n");
     run(&soft, "write: {op: Op, soft_delete: gone}").loaded();

@@ -315,7 +315,8 @@ impl Parser {
         };
         if let Some((forms, form)) = &self.forms {
             let is_late = |other: &&Other| {
-                std::str::from_utf8(name_of(&self.names, bytes, other)).is_ok_and(|name| forms.contains(&form(name)))
+                std::str::from_utf8(name_of(&self.names, bytes, other))
+                    .is_ok_and(|name| forms.contains(&form(name)))
             };
             if let Some(late) = self.others.iter().find(is_late) {
                 return refuse(Malformation::LateName(late.written), late);
