@@ -28,6 +28,8 @@ mod modes;
 mod newer;
 #[path = "load/op.rs"]
 mod op;
+#[path = "load/packed.rs"]
+mod packed;
 #[cfg(feature = "parquet")]
 #[path = "load/parquet.rs"]
 mod parquet;
@@ -35,8 +37,6 @@ mod parquet;
 #[allow(dead_code, unreachable_pub, reason = "two test binaries include this module, each uses a part of it")]
 #[path = "decode_parquet/files.rs"]
 mod parquet_files;
-#[path = "load/packed.rs"]
-mod packed;
 #[path = "load/rejects.rs"]
 mod rejects;
 #[path = "load/rules.rs"]

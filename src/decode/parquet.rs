@@ -95,7 +95,10 @@ pub struct ParquetDecoder {
 impl fmt::Debug for ParquetDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let position = self.position();
-        f.debug_struct("ParquetDecoder").field("position", &position).field("asked", &self.asked).finish_non_exhaustive()
+        f.debug_struct("ParquetDecoder")
+            .field("position", &position)
+            .field("asked", &self.asked)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,8 +122,9 @@ impl ParquetDecoder {
         let descriptor = footer.metadata.file_metadata().schema_descr_ptr();
         for one in wanted {
             let node = footer.schema.find(&one.path).ok_or_else(|| {
-                Error::config(format!("the Parquet file has no column `{}`", one.path))
-                    .with_hint("`name.member` is a member of a struct; lists and maps are read whole, as JSON")
+                Error::config(format!("the Parquet file has no column `{}`", one.path)).with_hint(
+                    "`name.member` is a member of a struct; lists and maps are read whole, as JSON",
+                )
             })?;
             let mut node = node.clone();
             if one.is_text {
@@ -246,9 +250,9 @@ impl ParquetDecoder {
                 .get_mut(field.first_leaf..field.first_leaf + field.node.leaves.len())
                 .ok_or_else(|| Error::bug("find a field's columns"))?;
             self.line.push_key(&field.key);
-            self.line.push(at, &field.node, leaves, self.bounds.record_bytes_max).map_err(|trouble| {
-                trouble.error(&field.node.name, position, self.bounds.record_bytes_max)
-            })?;
+            self.line
+                .push(at, &field.node, leaves, self.bounds.record_bytes_max)
+                .map_err(|trouble| trouble.error(&field.node.name, position, self.bounds.record_bytes_max))?;
         }
         self.line.end(&self.fields, &self.leaves);
         Ok(Step::Record(Record {
@@ -385,10 +389,10 @@ enum Trouble {
 impl Trouble {
     fn error(self, column: &str, position: Position, record_bytes_max: usize) -> Error {
         match self {
-            Self::Levels => {
-                Error::input(format!("read column `{column}` of the Parquet file: its levels do not fit its rows"))
-                    .with_hint("the file is damaged: write it again")
-            }
+            Self::Levels => Error::input(format!(
+                "read column `{column}` of the Parquet file: its levels do not fit its rows"
+            ))
+            .with_hint("the file is damaged: write it again"),
             Self::TooLong => Error::input(format!(
                 "record {} is longer than {record_bytes_max} bytes in column `{column}`",
                 position.line

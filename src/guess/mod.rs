@@ -29,10 +29,10 @@ use crate::error::{Error, Result};
 use crate::inflate::Compression;
 use crate::settings::{HeaderRule, ParseSettings};
 
-#[cfg(feature = "parquet")]
-pub use schema::{SchemaRead, TAIL_BYTES, read_schema};
 pub use compare::Difference;
 pub use ddl::DdlDialect;
+#[cfg(feature = "parquet")]
+pub use schema::{SchemaRead, TAIL_BYTES, read_schema};
 
 /// Plain text that is looked at, whatever the sample's size.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;

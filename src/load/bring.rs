@@ -29,7 +29,10 @@ pub(super) async fn open(
     route: &Route,
     from: u64,
 ) -> Result<ObjectBody> {
-    if from == 0 && cfg!(feature = "parquet") && Format::before(route.format, &object.key, None) == Some(Format::Parquet) {
+    if from == 0
+        && cfg!(feature = "parquet")
+        && Format::before(route.format, &object.key, None) == Some(Format::Parquet)
+    {
         return ObjectBody::open_in_parts(aws, object, version, TAIL_BYTES).await;
     }
     ObjectBody::open_at(aws, object, version, from).await

@@ -111,7 +111,8 @@ impl Checked {
         context.bare_session().await?;
         let plan = plan(context, lenient(&route)).await?;
         let dialect = context.standing_session()?.dialect();
-        let body = bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
+        let body =
+            bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
         let mut trace = Trace { started_ms: jiff::Timestamp::now().as_millisecond(), ..Trace::default() };
         note_version(&body, &mut self.report, &mut trace);
         let facts = facts(request, &trace, None);
@@ -160,7 +161,11 @@ impl Checked {
                 }
             }
             if let Some(progress) = invocation.progress {
-                progress(intake.reached(body.offset(), body.version.size), body.version.size, intake.row_count);
+                progress(
+                    intake.reached(body.offset(), body.version.size),
+                    body.version.size,
+                    intake.row_count,
+                );
             }
             batch.clear();
         }

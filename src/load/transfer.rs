@@ -48,7 +48,8 @@ pub(super) async fn transfer(
     // Whatever ends this load, rows of it are there.
     work.report.is_partial |= resume.is_some();
     let from = resume.as_ref().filter(|point| !point.is_packed).map_or(0, |point| point.offset);
-    let body = bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, from).await?;
+    let body =
+        bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, from).await?;
     work.report.phases.open_ms = elapsed_ms(clock);
     note_version(&body, work.report, work.trace);
     work.trace.is_consumed = request.object.bucket == STDIN_BUCKET;

@@ -37,7 +37,10 @@ pub struct ObjectBody {
 
 enum Source {
     S3(Box<S3Source>),
-    File { file: tokio::fs::File, object: ObjectRef },
+    File {
+        file: tokio::fs::File,
+        object: ObjectRef,
+    },
     Stdin(tokio::io::Stdin),
     /// Not from its beginning, but wherever it is asked for.
     Parts(Box<ObjectParts>),
@@ -114,7 +117,9 @@ impl ObjectBody {
                 let parts = ObjectParts::of_s3(aws, object, pin, version, self.reopened);
                 Source::Parts(Box::new(parts))
             }
-            Source::File { file, object } => Source::Parts(Box::new(ObjectParts::of_file(file, object, version))),
+            Source::File { file, object } => {
+                Source::Parts(Box::new(ObjectParts::of_file(file, object, version)))
+            }
             other => other,
         };
         let Source::Parts(parts) = &mut self.source else { return Err(super::parts::no_end()) };

@@ -91,7 +91,13 @@ impl ObjectParts {
     }
 
     /// The same for an object of S3 that is open already.
-    pub(super) fn of_s3(aws: Aws, object: ObjectRef, pin: Pin, version: ObjectVersion, reopened: u32) -> Self {
+    pub(super) fn of_s3(
+        aws: Aws,
+        object: ObjectRef,
+        pin: Pin,
+        version: ObjectVersion,
+        reopened: u32,
+    ) -> Self {
         let size = version.size.unwrap_or(0);
         let source = Source::S3 { aws: Box::new(aws), pin };
         Self { source, object, version, size, tail: Bytes::new(), fetched: 0, reopened }
@@ -100,7 +106,15 @@ impl ObjectParts {
     /// The same for an open file.
     pub(super) fn of_file(file: tokio::fs::File, object: ObjectRef, version: ObjectVersion) -> Self {
         let size = version.size.unwrap_or(0);
-        Self { source: Source::File(file), object, version, size, tail: Bytes::new(), fetched: 0, reopened: 0 }
+        Self {
+            source: Source::File(file),
+            object,
+            version,
+            size,
+            tail: Bytes::new(),
+            fetched: 0,
+            reopened: 0,
+        }
     }
 
     async fn open_local(object: &ObjectRef) -> Result<Self> {
@@ -129,8 +143,11 @@ impl ObjectParts {
     /// `Transient` once the retries are used up; `Input` when the object changed under the reader, or ends before.
     pub async fn read(&mut self, range: Range<u64>) -> Result<Bytes> {
         if range.end > self.size || range.start > range.end {
-            return Err(Error::input(format!("read bytes {}-{} of `{}`", range.start, range.end, self.object))
-                .with_hint("the object is shorter: it was cut short, or is damaged"));
+            return Err(Error::input(format!(
+                "read bytes {}-{} of `{}`",
+                range.start, range.end, self.object
+            ))
+            .with_hint("the object is shorter: it was cut short, or is damaged"));
         }
         if range.is_empty() {
             return Ok(Bytes::new());
@@ -155,7 +172,9 @@ impl ObjectParts {
     /// Takes the bytes of a part from its open body, and from others after it where that breaks.
     async fn collect(&mut self, range: Range<u64>, mut body: Option<Body>) -> Result<Bytes> {
         let Self { source, object, fetched, reopened, .. } = self;
-        let Source::S3 { aws, pin } = source else { return Err(Error::bug("read a file as an object of S3")) };
+        let Source::S3 { aws, pin } = source else {
+            return Err(Error::bug("read a file as an object of S3"));
+        };
         let length = usize::try_from(range.end - range.start).map_err(|_| Error::bug("count bytes"))?;
         let mut bytes = BytesMut::with_capacity(length);
         let mut is_first = body.is_none();
@@ -171,8 +190,13 @@ impl ObjectParts {
                         }
                         continue;
                     }
-                    Some(Ok(_)) => Error::transient(format!("read `{object}`: more bytes came than were asked for")),
-                    None => Error::transient(format!("read `{object}`: the body ended at byte {at} of {}", range.end)),
+                    Some(Ok(_)) => {
+                        Error::transient(format!("read `{object}`: more bytes came than were asked for"))
+                    }
+                    None => Error::transient(format!(
+                        "read `{object}`: the body ended at byte {at} of {}",
+                        range.end
+                    )),
                     Some(Err(error)) => error,
                 },
                 None => Error::transient(format!("read `{object}`")),

@@ -7,7 +7,9 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
-use crate::files::{Leaf, Values, file, footer, nested, optional, plain, read, read_columns, required, texts};
+use crate::files::{
+    Leaf, Values, file, footer, nested, optional, plain, read, read_columns, required, texts,
+};
 
 const SCHEMA: &str = "message m { required int64 id; optional binary t (STRING); required boolean b; \
      required fixed_len_byte_array(3) f; \
@@ -19,7 +21,11 @@ fn group() -> Vec<Leaf> {
         optional(texts(&["abc"; 25]), &[0, 1].repeat(25)),
         required(Values::Bool([true, false].repeat(25))),
         required(Values::Fixed(vec![vec![1, 2, 3]; 50])),
-        nested(Values::I32((0..75).collect()), &[3, 3, 2].repeat(25).into_iter().chain([3; 25]).collect::<Vec<_>>(), &[0, 1, 0].repeat(25).into_iter().chain([1; 25]).collect::<Vec<_>>()),
+        nested(
+            Values::I32((0..75).collect()),
+            &[3, 3, 2].repeat(25).into_iter().chain([3; 25]).collect::<Vec<_>>(),
+            &[0, 1, 0].repeat(25).into_iter().chain([1; 25]).collect::<Vec<_>>(),
+        ),
     ]
 }
 
@@ -27,7 +33,9 @@ fn files() -> Vec<Bytes> {
     let builders = [
         WriterProperties::builder(),
         WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())),
-        WriterProperties::builder().set_compression(Compression::SNAPPY).set_writer_version(WriterVersion::PARQUET_2_0),
+        WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_writer_version(WriterVersion::PARQUET_2_0),
         WriterProperties::builder()
             .set_dictionary_enabled(false)
             .set_column_encoding("id".into(), Encoding::DELTA_BINARY_PACKED)
@@ -61,7 +69,9 @@ fn files_that_end_early_are_refused() {
 
 #[test]
 fn what_is_no_parquet_file_is_refused() {
-    for bytes in [&b""[..], b"PAR1", b"PAR1PAR1PAR1", b"id,name\n1,a\n", b"\xff\xff\xff\x7fPAR1\xff\xff\xff\x7fPAR1"] {
+    for bytes in
+        [&b""[..], b"PAR1", b"PAR1PAR1PAR1", b"id,name\n1,a\n", b"\xff\xff\xff\x7fPAR1\xff\xff\xff\x7fPAR1"]
+    {
         assert_eq!(footer(&Bytes::from_static(bytes)).expect_err("no file").class(), Class::Input);
     }
     let error = footer(&Bytes::from_static(b"PAR1\0\0\0\0PARE")).expect_err("encrypted");
@@ -124,7 +134,8 @@ fn a_checksum_that_does_not_fit_is_an_error() {
         .build();
     let values = vec![required(Values::I64(vec![7; 100]))];
     let mut bytes = file("message m { required int64 id; }", properties, vec![values]).to_vec();
-    let start = bytes.windows(16).position(|pair| pair == [7, 0, 0, 0, 0, 0, 0, 0].repeat(2)).expect("values");
+    let start =
+        bytes.windows(16).position(|pair| pair == [7, 0, 0, 0, 0, 0, 0, 0].repeat(2)).expect("values");
     let checksum = crc32fast::hash(&bytes[start..start + 800]);
     bytes.splice(4..start, header_with_checksum(checksum, start - 4));
     assert_eq!(read(&bytes.clone().into()).expect("whole").rows.len(), 100);

@@ -51,8 +51,7 @@ pub(crate) fn texts(texts: &[&str]) -> Values {
 /// A file of these row groups.
 pub(crate) fn file(schema: &str, properties: WriterProperties, groups: Vec<Vec<Leaf>>) -> Bytes {
     let schema = Arc::new(parse_message_type(schema).expect("a schema"));
-    let mut writer =
-        SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("a writer");
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("a writer");
     for group in groups {
         let mut columns = writer.next_row_group().expect("a row group");
         for leaf in group {
@@ -70,7 +69,8 @@ pub(crate) fn file(schema: &str, properties: WriterProperties, groups: Vec<Vec<L
                     to.write_batch(&values, definitions, repetitions)
                 }
                 (ColumnWriter::Int96ColumnWriter(to), Values::I96(values)) => {
-                    let values: Vec<Int96> = values.into_iter().map(|parts| Int96::from(parts.to_vec())).collect();
+                    let values: Vec<Int96> =
+                        values.into_iter().map(|parts| Int96::from(parts.to_vec())).collect();
                     to.write_batch(&values, definitions, repetitions)
                 }
                 (ColumnWriter::FloatColumnWriter(to), Values::F32(values)) => {
@@ -120,10 +120,12 @@ pub(crate) fn footer(file: &Bytes) -> Result<Footer> {
     let from = size.saturating_sub(TAIL_BYTES);
     match Footer::read(size, &file[usize::try_from(from).expect("small")..])? {
         Tail::Footer(footer) => Ok(footer),
-        Tail::Wants(range) => match Footer::read(size, &file[usize::try_from(range.start).expect("small")..])? {
-            Tail::Footer(footer) => Ok(footer),
-            Tail::Wants(_) => panic!("the footer is whole"),
-        },
+        Tail::Wants(range) => {
+            match Footer::read(size, &file[usize::try_from(range.start).expect("small")..])? {
+                Tail::Footer(footer) => Ok(footer),
+                Tail::Wants(_) => panic!("the footer is whole"),
+            }
+        }
     }
 }
 

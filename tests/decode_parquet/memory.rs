@@ -65,7 +65,8 @@ fn a_row_group_larger_than_memory_comes_in_pieces() {
 
 #[test]
 fn a_nested_column_larger_than_memory_is_refused() {
-    let schema = "message m { optional group l (LIST) { repeated group list { optional binary element (STRING); } } }";
+    let schema =
+        "message m { optional group l (LIST) { repeated group list { optional binary element (STRING); } } }";
     let values: Vec<Vec<u8>> = (0..4_000).map(|row| noise(row + 1, 1_000)).collect();
     let levels = vec![3; 4_000];
     let starts: Vec<i16> = (0..4_000).map(|at| i16::from(at % 4 != 0)).collect();

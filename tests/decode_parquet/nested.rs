@@ -1,6 +1,8 @@
 //! Lists, maps and structs, as JSON.
 
-use crate::files::{BOUNDS, Values, column, file, footer, nested, optional, plain, read, read_columns, texts};
+use crate::files::{
+    BOUNDS, Values, column, file, footer, nested, optional, plain, read, read_columns, texts,
+};
 
 #[test]
 fn lists_are_arrays() {
@@ -44,9 +46,15 @@ fn members_of_structs_are_reached_by_name() {
     let d = optional(texts(&["x"]), &[2, 1, 0]);
     let file = file(schema, plain(), vec![vec![b, d]]);
     let read = read(&file).expect("read");
-    assert_eq!(column(&read, 0), [Some("{\"b\":1,\"c\":{\"d\":\"x\"}}"), Some("{\"b\":null,\"c\":null}"), None]);
+    assert_eq!(
+        column(&read, 0),
+        [Some("{\"b\":1,\"c\":{\"d\":\"x\"}}"), Some("{\"b\":null,\"c\":null}"), None]
+    );
     let members = read_columns(&file, &["a.b", "a.c.d", "a.c", "a"], BOUNDS, 0).expect("read");
-    assert_eq!(members.rows[0], ["1", "x", "{\"d\":\"x\"}", "{\"b\":1,\"c\":{\"d\":\"x\"}}"].map(|text| Some(text.to_owned())));
+    assert_eq!(
+        members.rows[0],
+        ["1", "x", "{\"d\":\"x\"}", "{\"b\":1,\"c\":{\"d\":\"x\"}}"].map(|text| Some(text.to_owned()))
+    );
     assert_eq!(members.rows[2], vec![None; 4]);
     let column = footer(&file).expect("a footer").column("a.b").expect("a member");
     assert_eq!((column.name.as_str(), column.sql_type.as_str()), ("a.b", "integer"));

@@ -28,25 +28,44 @@ fn check(column_type: &str, values: Values, expected: &[&str], sql_type: &str) {
 #[test]
 fn numbers_are_whole() {
     check("boolean c", Values::Bool(vec![true, false]), &["true", "false"], "boolean");
-    check("int32 c", Values::I32(vec![i32::MIN, 0, i32::MAX]), &["-2147483648", "0", "2147483647"], "integer");
+    check(
+        "int32 c",
+        Values::I32(vec![i32::MIN, 0, i32::MAX]),
+        &["-2147483648", "0", "2147483647"],
+        "integer",
+    );
     check("int32 c (INTEGER(8,true))", Values::I32(vec![-128]), &["-128"], "smallint");
     check("int32 c (INTEGER(16,false))", Values::I32(vec![65_535]), &["65535"], "integer");
     check("int32 c (INTEGER(32,false))", Values::I32(vec![-1]), &["4294967295"], "bigint");
-    check("int64 c", Values::I64(vec![i64::MIN, i64::MAX]), &["-9223372036854775808", "9223372036854775807"], "bigint");
+    check(
+        "int64 c",
+        Values::I64(vec![i64::MIN, i64::MAX]),
+        &["-9223372036854775808", "9223372036854775807"],
+        "bigint",
+    );
     check("int64 c (INTEGER(64,false))", Values::I64(vec![-1]), &["18446744073709551615"], "numeric(20,0)");
 }
 
 #[test]
 fn floats_are_read_back_as_they_are() {
-    let doubles = vec![0.1, -0.0, 1.0, 1e300, 5e-324, f64::MAX, 123_456.789, 1e15, f64::NAN, f64::NEG_INFINITY];
+    let doubles =
+        vec![0.1, -0.0, 1.0, 1e300, 5e-324, f64::MAX, 123_456.789, 1e15, f64::NAN, f64::NEG_INFINITY];
     let (found, _) = texts_of("double c", Values::F64(doubles.clone()));
     for (text, value) in found.iter().zip(&doubles) {
         let text = text.as_deref().expect("no NULL");
         let back: f64 = text.parse().expect("a number");
-        assert!(back.to_bits() == value.to_bits() || (back.is_nan() && value.is_nan()), "{text} is not {value}");
+        assert!(
+            back.to_bits() == value.to_bits() || (back.is_nan() && value.is_nan()),
+            "{text} is not {value}"
+        );
         assert!(text.len() < 25, "{text}");
     }
-    check("double c", Values::F64(vec![f64::NAN, f64::INFINITY, 0.1]), &["NaN", "Infinity", "0.1"], "double precision");
+    check(
+        "double c",
+        Values::F64(vec![f64::NAN, f64::INFINITY, 0.1]),
+        &["NaN", "Infinity", "0.1"],
+        "double precision",
+    );
     check("float c", Values::F32(vec![0.1, 16_777_216.0, 1e-10]), &["0.1", "16777216", "1e-10"], "real");
     let halves = [0x3c00_u16, 0xc000, 0x7bff, 0x0001, 0x7c00].map(|bits| bits.to_le_bytes().to_vec());
     check(
@@ -59,7 +78,12 @@ fn floats_are_read_back_as_they_are() {
 
 #[test]
 fn decimals_have_their_point() {
-    check("int32 c (DECIMAL(9,2))", Values::I32(vec![12_345, -5, 0]), &["123.45", "-0.05", "0.00"], "numeric(9,2)");
+    check(
+        "int32 c (DECIMAL(9,2))",
+        Values::I32(vec![12_345, -5, 0]),
+        &["123.45", "-0.05", "0.00"],
+        "numeric(9,2)",
+    );
     check("int64 c (DECIMAL(18,0))", Values::I64(vec![-7]), &["-7"], "numeric(18,0)");
     let wide = |value: i128, width: usize| value.to_be_bytes()[16 - width..].to_vec();
     check(
@@ -78,7 +102,12 @@ fn decimals_have_their_point() {
         &["5708990770823839524233143877797980545530986.496", "-0.001"],
         "numeric(46,3)",
     );
-    check("binary c (DECIMAL(5,1))", Values::Bytes(vec![wide(1_234, 2), wide(-1, 1)]), &["123.4", "-0.1"], "numeric(5,1)");
+    check(
+        "binary c (DECIMAL(5,1))",
+        Values::Bytes(vec![wide(1_234, 2), wide(-1, 1)]),
+        &["123.4", "-0.1"],
+        "numeric(5,1)",
+    );
 }
 
 #[test]
@@ -89,7 +118,12 @@ fn dates_and_times_are_iso() {
         &["1970-01-01", "1969-12-31", "2020-02-29", "2000-02-29", "0001-01-01", "10000-01-01"],
         "date",
     );
-    check("int32 c (TIME(MILLIS,true))", Values::I32(vec![0, 86_399_999]), &["00:00:00", "23:59:59.999"], "time");
+    check(
+        "int32 c (TIME(MILLIS,true))",
+        Values::I32(vec![0, 86_399_999]),
+        &["00:00:00", "23:59:59.999"],
+        "time",
+    );
     check("int64 c (TIME(MICROS,false))", Values::I64(vec![1, -1]), &["00:00:00.000001", "-1"], "time");
     check(
         "int64 c (TIMESTAMP(MILLIS,true))",
@@ -120,7 +154,12 @@ fn dates_and_times_are_iso() {
 
 #[test]
 fn texts_and_bytes_are_told_apart() {
-    check("binary c (STRING)", texts(&["", "a\"b\\c\n\u{1}", "日本"]), &["", "a\"b\\c\n\u{1}", "日本"], "text");
+    check(
+        "binary c (STRING)",
+        texts(&["", "a\"b\\c\n\u{1}", "日本"]),
+        &["", "a\"b\\c\n\u{1}", "日本"],
+        "text",
+    );
     check("binary c (ENUM)", texts(&["RED"]), &["RED"], "text");
     check("binary c (JSON)", texts(&["{\"a\": 1}"]), &["{\"a\": 1}"], "jsonb");
     check("binary c", Values::Bytes(vec![vec![0, 0xff], vec![]]), &["\\x00ff", "\\x"], "bytea");
@@ -135,7 +174,12 @@ fn texts_and_bytes_are_told_apart() {
     for part in [14_u32, 3, 4_500] {
         interval.extend_from_slice(&part.to_le_bytes());
     }
-    check("fixed_len_byte_array(12) c (INTERVAL)", Values::Fixed(vec![interval]), &["P14M3DT4.500S"], "interval");
+    check(
+        "fixed_len_byte_array(12) c (INTERVAL)",
+        Values::Fixed(vec![interval]),
+        &["P14M3DT4.500S"],
+        "interval",
+    );
 }
 
 #[test]
@@ -194,7 +238,8 @@ fn mixed(rows: usize) -> (Vec<Leaf>, Vec<Vec<Option<String>>>) {
     (leaves, expected)
 }
 
-const MIXED: &str = "message m { optional binary code (STRING); required int64 id; required binary name (STRING); }";
+const MIXED: &str =
+    "message m { optional binary code (STRING); required int64 id; required binary name (STRING); }";
 
 #[test]
 fn every_codec_and_version_is_read() {

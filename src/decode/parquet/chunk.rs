@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use ::parquet::basic::{CompressionCodec, Encoding, Type as Physical};
 use ::parquet::column::page::{Page, PageMetadata, PageReader};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::ColumnChunkMetaData;
+use bytes::Bytes;
 
 use super::delta;
 use super::footer::chunk_range;
@@ -205,7 +205,9 @@ impl Chunk {
             let head = self.rest.get(..HEADER_BYTES_MAX).unwrap_or(&self.rest);
             let header = match PageHeader::read(head) {
                 Ok(header) => header,
-                Err(Trouble::Short) if head.len() < HEADER_BYTES_MAX && self.fetched < self.range.end => break,
+                Err(Trouble::Short) if head.len() < HEADER_BYTES_MAX && self.fetched < self.range.end => {
+                    break;
+                }
                 Err(_) => return Err("a page has no header"),
             };
             let length = header.header_len.saturating_add(header.packed_len);

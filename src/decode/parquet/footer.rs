@@ -59,8 +59,9 @@ impl Footer {
         let Some((before, end)) = tail.split_last_chunk::<8>() else { return Err(no_parquet()) };
         let [l0, l1, l2, l3, magic @ ..] = *end;
         if magic == *MAGIC_ENCRYPTED {
-            return Err(Error::input("read the Parquet file's footer: it is encrypted")
-                .with_hint("write the file without Parquet's own encryption; S3 can encrypt it instead (SSE-KMS)"));
+            return Err(Error::input("read the Parquet file's footer: it is encrypted").with_hint(
+                "write the file without Parquet's own encryption; S3 can encrypt it instead (SSE-KMS)",
+            ));
         }
         if magic != *MAGIC {
             return Err(no_parquet());
@@ -76,7 +77,9 @@ impl Footer {
             return Err(damaged("its length is more than the file's"));
         };
         let from = usize::try_from(length).ok().and_then(|length| before.len().checked_sub(length));
-        let Some(bytes) = from.and_then(|from| before.get(from..)) else { return Ok(Tail::Wants(start..size)) };
+        let Some(bytes) = from.and_then(|from| before.get(from..)) else {
+            return Ok(Tail::Wants(start..size));
+        };
         Self::parse(size, bytes).map(Tail::Footer)
     }
 
@@ -131,7 +134,8 @@ impl Footer {
 
     /// Rows in the file.
     pub fn row_count(&self) -> u64 {
-        let counts = self.metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
+        let counts =
+            self.metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
         counts.fold(0, u64::saturating_add)
     }
 

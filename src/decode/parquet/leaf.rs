@@ -206,7 +206,9 @@ impl Leaf {
             Values::Int32(values) => Value::Int32(*values.get(at)?),
             Values::Int64(values) => Value::Int64(*values.get(at)?),
             Values::Int96(values) => match values.get(at)?.data() {
-                [low, high, day] => Value::Int96 { nanos: u64::from(*high) << 32 | u64::from(*low), day: *day },
+                [low, high, day] => {
+                    Value::Int96 { nanos: u64::from(*high) << 32 | u64::from(*low), day: *day }
+                }
                 _ => return None,
             },
             Values::Float(values) => Value::Float(*values.get(at)?),

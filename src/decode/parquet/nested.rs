@@ -53,7 +53,12 @@ pub(super) fn append(
     Ok(true)
 }
 
-fn append_leaf(node: &Node, leaves: &mut [Leaf], bytes_max: usize, out: &mut Vec<u8>) -> Result<bool, Trouble> {
+fn append_leaf(
+    node: &Node,
+    leaves: &mut [Leaf],
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<bool, Trouble> {
     let Shape::Leaf(kind) = &node.shape else { return Err(Trouble::Levels) };
     let leaf = leaves.first_mut().ok_or(Trouble::Levels)?;
     let Some(value) = leaf.next().ok_or(Trouble::Levels)? else {

@@ -46,15 +46,25 @@ pub(super) struct Repeated {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Bool,
-    Signed { bits: u8 },
-    Unsigned { bits: u8 },
+    Signed {
+        bits: u8,
+    },
+    Unsigned {
+        bits: u8,
+    },
     Float,
     Double,
     Half,
-    Decimal { precision: u16, scale: u16 },
+    Decimal {
+        precision: u16,
+        scale: u16,
+    },
     Date,
     Time(Unit),
-    Timestamp { unit: Unit, is_utc: bool },
+    Timestamp {
+        unit: Unit,
+        is_utc: bool,
+    },
     /// The old form of timestamps, in nanoseconds.
     Int96,
     Text,
@@ -184,7 +194,11 @@ impl Builder {
             {
                 let key = self.node(key, repeated.level, repeated.repetition)?;
                 let value = rest.first().map(|value| self.node(value, repeated.level, repeated.repetition));
-                return Ok(Shape::Map { key: Box::new(key), value: value.transpose()?.map(Box::new), repeated });
+                return Ok(Shape::Map {
+                    key: Box::new(key),
+                    value: value.transpose()?.map(Box::new),
+                    repeated,
+                });
             }
         }
         let members = members.iter().map(|member| self.node(member, level, repetition));
@@ -224,10 +238,9 @@ fn repetition_of(field: &Type) -> Repetition {
 fn kind_of(field: &Type) -> Kind {
     let info = field.get_basic_info();
     let physical = field.get_physical_type();
-    let said = info.logical_type_ref().map_or_else(
-        || by_converted(field, info.converted_type()),
-        |logical| by_logical(logical),
-    );
+    let said = info
+        .logical_type_ref()
+        .map_or_else(|| by_converted(field, info.converted_type()), |logical| by_logical(logical));
     match said.filter(|kind| kind.fits(field, physical)) {
         Some(kind) => kind,
         None => match physical {

@@ -92,7 +92,10 @@ impl<'a> Reader<'a> {
 
     /// A number that counts or measures.
     pub(super) fn count(&mut self) -> Result<u32, Trouble> {
-        u32::try_from(self.integer()?).ok().filter(|count| i32::try_from(*count).is_ok()).ok_or(Trouble::Wrong)
+        u32::try_from(self.integer()?)
+            .ok()
+            .filter(|count| i32::try_from(*count).is_ok())
+            .ok_or(Trouble::Wrong)
     }
 
     /// The next field of a struct after the one with `last`; none at the struct's end.

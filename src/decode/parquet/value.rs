@@ -98,7 +98,9 @@ impl<'a> Value<'a> {
             (Kind::Unsigned { bits: 32 }, Self::Int32(value)) => {
                 bare(out, format_args!("{}", value.cast_unsigned()))
             }
-            (Kind::Unsigned { .. }, Self::Int64(value)) => bare(out, format_args!("{}", value.cast_unsigned())),
+            (Kind::Unsigned { .. }, Self::Int64(value)) => {
+                bare(out, format_args!("{}", value.cast_unsigned()))
+            }
             (_, Self::Int32(value)) => bare(out, format_args!("{value}")),
             (_, Self::Int64(value)) => bare(out, format_args!("{value}")),
             (_, Self::Float(value)) => float(value, out),
