@@ -7,8 +7,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::sources::Source;
 use crate::aws::Aws;
-use crate::error::Result;
-use crate::guess::{Guess, Hints, Note, Sample, guess};
+use crate::error::{Error, Result};
+use crate::guess::{Format, Guess, Hints, Note, Sample, guess};
+#[cfg(feature = "parquet")]
+use crate::guess::{SchemaRead, TAIL_BYTES, read_schema};
 use crate::object::body::ObjectBody;
 use crate::object::{ObjectRef, ObjectVersion};
 
@@ -54,6 +56,11 @@ pub(super) async fn guess_from(
 async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) -> Result<Guessed> {
     let mut body = ObjectBody::open(Some(aws), object, &ObjectVersion::default()).await?;
     let (head, is_at_end) = read(&mut body, head_bytes).await?;
+    if head.starts_with(b"PAR1") || hints.format == Some(Format::Parquet) {
+        let guess = by_schema(&mut body).await;
+        let guess = guess.map_err(|error| error.context(format!("read the schema of `{object}`")))?;
+        return Ok(Guessed { object: object.clone(), guess });
+    }
     let version = body.version.clone();
     let is_whole = is_at_end || version.size == Some(head.len() as u64);
     let mut pieces = Vec::new();
@@ -77,6 +84,27 @@ async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) ->
     };
     let guess = guess(&sample, hints).map_err(|error| error.context(format!("guess what `{object}` is")))?;
     Ok(Guessed { object: object.clone(), guess })
+}
+
+/// A Parquet file says itself what is in it.
+#[cfg(feature = "parquet")]
+async fn by_schema(body: &mut ObjectBody) -> Result<Guess> {
+    let size = body.version.size.unwrap_or(0);
+    let tail = body.part(size.saturating_sub(TAIL_BYTES)..size).await?;
+    let read = match read_schema(size, &tail)? {
+        SchemaRead::Wants(range) => read_schema(size, &body.part(range).await?)?,
+        read @ SchemaRead::Guess(_) => read,
+    };
+    match read {
+        SchemaRead::Guess(guess) => Ok(*guess),
+        SchemaRead::Wants(_) => Err(Error::bug("read a Parquet file's footer")),
+    }
+}
+
+#[cfg(not(feature = "parquet"))]
+fn by_schema(_: &mut ObjectBody) -> impl Future<Output = Result<Guess>> {
+    let error = Error::config("the object is a Parquet file, and this holoload is built without Parquet");
+    std::future::ready(Err(error.with_hint("build it with the feature `parquet`")))
 }
 
 /// At most so many bytes, and whether there were no more.
