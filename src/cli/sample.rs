@@ -18,6 +18,8 @@ use crate::object::{ObjectRef, ObjectVersion};
 pub(super) const HEAD_BYTES: usize = 256 * 1024;
 /// Each of the pieces from further on.
 const PIECE_BYTES: usize = 64 * 1024;
+/// How objects begin that are packed: gzip, zstd, bzip2.
+const PACKED: [&[u8]; 3] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh"];
 /// Objects that are looked at of a prefix or a glob: the newest ones.
 const OBJECTS_MAX: usize = 3;
 
@@ -64,7 +66,10 @@ async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) ->
     let version = body.version.clone();
     let is_whole = is_at_end || version.size == Some(head.len() as u64);
     let mut pieces = Vec::new();
-    if let Some(size) = version.size.filter(|_| !is_whole && body.is_seekable()) {
+    // Of a packed object a piece from further on says nothing.
+    let is_packed = PACKED.iter().any(|magic| head.starts_with(magic));
+    let content_type = body.content_type.clone();
+    if let Some(size) = version.size.filter(|_| !is_whole && !is_packed && body.is_seekable()) {
         drop(body);
         let last = size.saturating_sub(PIECE_BYTES as u64);
         let middle = (size / 2).min(last);
@@ -80,7 +85,7 @@ async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) ->
         is_whole,
         further: pieces.iter().map(Bytes::as_ref).collect(),
         name: &object.key,
-        content_type: None,
+        content_type: content_type.as_deref(),
     };
     let guess = guess(&sample, hints).map_err(|error| error.context(format!("guess what `{object}` is")))?;
     Ok(Guessed { object: object.clone(), guess })
