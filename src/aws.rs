@@ -20,10 +20,12 @@ use crate::error::{Class, Error, Result, causes};
 mod inspect;
 mod list;
 mod queue;
+mod range;
 
 pub use inspect::{BucketAnswer, Identity, QueueFacts};
 pub use list::{Listed, Page};
 pub use queue::GROUP_MESSAGES_MAX;
+pub use range::Part;
 
 /// A TCP and TLS connect to S3 takes milliseconds; this waits out a lost packet or two.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
@@ -349,6 +351,7 @@ fn by_code(action: String, code: &str, message: &str, status: u16, region: Optio
         "MethodNotAllowed" if status == 405 => Error::input(action).with_hint("that version is a delete marker"),
         "NoSuchBucket" => Error::config(action).with_hint("there is no such bucket: check the name"),
         "PreconditionFailed" => Error::input(action).with_hint("the object was overwritten meanwhile; its own event loads it"),
+        "InvalidRange" => Error::input(action).with_hint("the object has no such bytes: it is empty, or shorter than was said"),
         "InvalidObjectState" => Error::input(action).with_hint("the object is archived (Glacier): restore it first"),
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" | "TemporaryRedirect" => {
             let hint = match region {

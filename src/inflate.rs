@@ -10,6 +10,12 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use crate::error::{Error, Result};
 
+#[cfg(feature = "parquet")]
+mod page;
+
+#[cfg(feature = "parquet")]
+pub use self::page::{PageCodec, fits_checksum, unpack_page};
+
 /// Made of one call at the most, so that a small chunk of zeros does not become a large piece of memory.
 const PIECE_BYTES_MAX: usize = 256 * 1024;
 /// How much larger than what was read the plain bytes may be. Text compresses ten to a hundred times, gzip can do

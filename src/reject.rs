@@ -121,7 +121,8 @@ pub struct Reject<'a> {
 /// Where a bad row is in the object, and where its line and its reason begin here.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
-    byte: u64,
+    /// Rows of columns have their row group's byte in common.
+    place: (u64, u64),
     data_start: usize,
     errors_start: usize,
 }
@@ -173,7 +174,7 @@ impl Rejects {
     /// How bad rows are written: of JSON one on each line, whatever stood around them.
     pub fn set_format(&mut self, format: Format) {
         self.format = format;
-        if format.is_json() {
+        if !matches!(format, Format::Csv | Format::Tsv) {
             self.record_end = RecordEnd::Lf;
         }
     }
@@ -272,7 +273,7 @@ impl Rejects {
                 .with_hint("lower `bad_rows.max`, or give the function more memory"));
         }
         self.kept.push(Kept {
-            byte: reject.position.byte,
+            place: (reject.position.byte, reject.position.line),
             data_start: self.data.len(),
             errors_start: self.errors.len(),
         });
@@ -306,14 +307,14 @@ impl Rejects {
     /// Both files in the object's order, so that of two rows with one key the later one stays the later one when
     /// both are put back: rows that the server refused come in after rows further on that were refused here.
     fn in_order(&self) -> (Vec<u8>, Vec<u8>) {
-        if self.kept.is_sorted_by_key(|row| row.byte) {
+        if self.kept.is_sorted_by_key(|row| row.place) {
             return (self.data.clone(), self.errors.clone());
         }
         let head = self.kept.first().map_or(self.data.len(), |row| row.data_start);
         let mut data = self.data.get(..head).unwrap_or_default().to_vec();
         let mut errors = Vec::with_capacity(self.errors.len());
         let mut order: Vec<usize> = (0..self.kept.len()).collect();
-        order.sort_by_key(|index| self.kept.get(*index).map(|row| row.byte));
+        order.sort_by_key(|index| self.kept.get(*index).map(|row| row.place));
         for index in order {
             let (Some(row), next) = (self.kept.get(index), self.kept.get(index + 1)) else { continue };
             let data_end = next.map_or(self.data.len(), |next| next.data_start);

@@ -5,6 +5,8 @@ mod support;
 
 #[path = "defects/guess.rs"]
 mod guess;
+#[path = "defects/delivery.rs"]
+mod delivery;
 #[path = "load/harness.rs"]
 mod harness;
 #[path = "defects/mapping.rs"]

@@ -10,6 +10,17 @@ mod cuts;
 mod failed;
 #[path = "delivery/order.rs"]
 mod order;
+#[cfg(feature = "parquet")]
+#[path = "delivery/parquet.rs"]
+mod parquet;
+#[cfg(feature = "parquet")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "several test binaries include this module, each uses a part of it"
+)]
+#[path = "decode_parquet/files.rs"]
+mod parquet_files;
 #[path = "delivery/repeated.rs"]
 mod repeated;
 #[path = "delivery/s3_body.rs"]

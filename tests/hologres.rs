@@ -34,6 +34,17 @@ mod model;
 mod newer;
 #[path = "hologres/op.rs"]
 mod op;
+#[cfg(feature = "parquet")]
+#[path = "hologres/parquet.rs"]
+mod parquet;
+#[cfg(feature = "parquet")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "several test binaries include this module, each uses a part of it"
+)]
+#[path = "decode_parquet/files.rs"]
+mod parquet_files;
 #[path = "hologres/partitions.rs"]
 mod partitions;
 #[path = "hologres/paths.rs"]

@@ -34,6 +34,13 @@ mod newer;
 mod op;
 #[path = "load/packed.rs"]
 mod packed;
+#[cfg(feature = "parquet")]
+#[path = "load/parquet.rs"]
+mod parquet;
+#[cfg(feature = "parquet")]
+#[allow(dead_code, unreachable_pub, reason = "two test binaries include this module, each uses a part of it")]
+#[path = "decode_parquet/files.rs"]
+mod parquet_files;
 #[path = "load/rejects.rs"]
 mod rejects;
 #[path = "load/rules.rs"]

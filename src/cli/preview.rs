@@ -239,8 +239,9 @@ fn vertical(previewed: &Preview) -> String {
 fn sum(previewed: &Preview) -> String {
     let bad = previewed.rows.iter().filter(|row| row.reason.is_some()).count();
     let types = format!("types of {}", previewed.table);
+    let noun = if previewed.rows.len() == 1 { "row" } else { "rows" };
     match bad {
-        0 => format!("{} rows, {types}", previewed.rows.len()),
-        bad => format!("{} rows, {bad} bad, {types}", previewed.rows.len()),
+        0 => format!("{} {noun}, {types}", previewed.rows.len()),
+        bad => format!("{} {noun}, {bad} bad, {types}", previewed.rows.len()),
     }
 }

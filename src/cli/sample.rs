@@ -7,8 +7,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::sources::Source;
 use crate::aws::Aws;
-use crate::error::Result;
-use crate::guess::{Guess, Hints, Note, Sample, guess};
+use crate::error::{Error, Result};
+use crate::guess::{Format, Guess, Hints, Note, Sample, guess};
+#[cfg(feature = "parquet")]
+use crate::guess::{SchemaRead, TAIL_BYTES, read_schema};
 use crate::object::body::ObjectBody;
 use crate::object::{ObjectRef, ObjectVersion};
 
@@ -16,6 +18,8 @@ use crate::object::{ObjectRef, ObjectVersion};
 pub(super) const HEAD_BYTES: usize = 256 * 1024;
 /// Each of the pieces from further on.
 const PIECE_BYTES: usize = 64 * 1024;
+/// How objects begin that are packed: gzip, zstd, bzip2.
+const PACKED: [&[u8]; 3] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh"];
 /// Objects that are looked at of a prefix or a glob: the newest ones.
 const OBJECTS_MAX: usize = 3;
 
@@ -54,10 +58,18 @@ pub(super) async fn guess_from(
 async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) -> Result<Guessed> {
     let mut body = ObjectBody::open(Some(aws), object, &ObjectVersion::default()).await?;
     let (head, is_at_end) = read(&mut body, head_bytes).await?;
+    if head.starts_with(b"PAR1") || hints.format == Some(Format::Parquet) {
+        let guess = by_schema(&mut body).await;
+        let guess = guess.map_err(|error| error.context(format!("read the schema of `{object}`")))?;
+        return Ok(Guessed { object: object.clone(), guess });
+    }
     let version = body.version.clone();
     let is_whole = is_at_end || version.size == Some(head.len() as u64);
     let mut pieces = Vec::new();
-    if let Some(size) = version.size.filter(|_| !is_whole && body.is_seekable()) {
+    // Of a packed object a piece from further on says nothing.
+    let is_packed = PACKED.iter().any(|magic| head.starts_with(magic));
+    let content_type = body.content_type.clone();
+    if let Some(size) = version.size.filter(|_| !is_whole && !is_packed && body.is_seekable()) {
         drop(body);
         let last = size.saturating_sub(PIECE_BYTES as u64);
         let middle = (size / 2).min(last);
@@ -73,10 +85,31 @@ async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) ->
         is_whole,
         further: pieces.iter().map(Bytes::as_ref).collect(),
         name: &object.key,
-        content_type: None,
+        content_type: content_type.as_deref(),
     };
     let guess = guess(&sample, hints).map_err(|error| error.context(format!("guess what `{object}` is")))?;
     Ok(Guessed { object: object.clone(), guess })
+}
+
+/// A Parquet file says itself what is in it.
+#[cfg(feature = "parquet")]
+async fn by_schema(body: &mut ObjectBody) -> Result<Guess> {
+    let size = body.version.size.unwrap_or(0);
+    let tail = body.part(size.saturating_sub(TAIL_BYTES)..size).await?;
+    let read = match read_schema(size, &tail)? {
+        SchemaRead::Wants(range) => read_schema(size, &body.part(range).await?)?,
+        read @ SchemaRead::Guess(_) => read,
+    };
+    match read {
+        SchemaRead::Guess(guess) => Ok(*guess),
+        SchemaRead::Wants(_) => Err(Error::bug("read a Parquet file's footer")),
+    }
+}
+
+#[cfg(not(feature = "parquet"))]
+fn by_schema(_: &mut ObjectBody) -> impl Future<Output = Result<Guess>> {
+    let error = Error::config("the object is a Parquet file, and this holoload is built without Parquet");
+    std::future::ready(Err(error.with_hint("build it with the feature `parquet`")))
 }
 
 /// At most so many bytes, and whether there were no more.
@@ -111,12 +144,12 @@ fn differences(one: &Guess, other: &Guess) -> Vec<String> {
     let names =
         |guess: &Guess| guess.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>().join(", ");
     let (mine, theirs) = (names(one), names(other));
-    if mine != theirs {
-        compare("columns", &mine, &theirs);
-    } else {
+    if mine == theirs {
         for (one, other) in one.columns.iter().zip(&other.columns) {
             compare(&format!("column {}:", one.name), &one.kind.sql(), &other.kind.sql());
         }
+    } else {
+        compare("columns", &mine, &theirs);
     }
     found
 }

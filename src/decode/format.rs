@@ -85,8 +85,9 @@ impl Format {
 
     /// What is known before a byte was read: what was said, else the name, else the content type.
     pub fn before(said: Option<Self>, name: &str, content_type: Option<&str>) -> Option<Self> {
-        // Rows of a document come back as lines, by a name of our own.
-        if name.ends_with(JSON_REJECTS) && said.is_none_or(Self::is_json) {
+        // Rows of a document, and of a file of columns, come back as lines, by a name of our own.
+        let has_lines = |said: Self| said.is_json() || said == Self::Parquet;
+        if name.ends_with(JSON_REJECTS) && said.is_none_or(has_lines) {
             return Some(Self::JsonLines);
         }
         said.or_else(|| Self::of_name(name)).or_else(|| content_type.and_then(Self::of_content_type))

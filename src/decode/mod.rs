@@ -7,6 +7,8 @@
 pub mod csv;
 mod format;
 pub mod json;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 
 pub use format::{Format, HEAD_BYTES, JSON_REJECTS};
 
@@ -170,15 +172,24 @@ pub enum Decoder {
     Csv(Box<csv::CsvDecoder>),
     /// JSON.
     Json(Box<json::JsonDecoder>),
+    /// Columns, which say what bytes they need.
+    #[cfg(feature = "parquet")]
+    Parquet(Box<parquet::ParquetDecoder>),
 }
 
 impl Decoder {
-    /// Gives the next chunk, after [`Step::NeedInput`].
-    pub fn push(&mut self, chunk: bytes::Bytes) {
+    /// Gives the next chunk, after [`Step::NeedInput`]; or the bytes that are wanted, where the decoder says which.
+    ///
+    /// # Errors
+    /// `Input` for columns that are damaged.
+    pub fn push(&mut self, chunk: bytes::Bytes) -> crate::error::Result<()> {
         match self {
             Self::Csv(decoder) => decoder.push(chunk),
             Self::Json(decoder) => decoder.push(chunk),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(decoder) => return decoder.push(&chunk),
         }
+        Ok(())
     }
 
     /// Says that no chunk will follow.
@@ -186,6 +197,8 @@ impl Decoder {
         match self {
             Self::Csv(decoder) => decoder.finish(),
             Self::Json(decoder) => decoder.finish(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(_) => {}
         }
     }
 
@@ -197,6 +210,8 @@ impl Decoder {
         match self {
             Self::Csv(decoder) => decoder.step(),
             Self::Json(decoder) => decoder.step(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(decoder) => decoder.step(),
         }
     }
 
@@ -205,6 +220,8 @@ impl Decoder {
         match self {
             Self::Csv(decoder) => decoder.position(),
             Self::Json(decoder) => decoder.position(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(decoder) => decoder.position(),
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn read(mut input: Section, notes: &mut Notes) -> Result<Input> {
         }
     };
     let compression = decoders(input.take("decoders"), notes);
-    let parser = parser::read(input.section("parser")?, notes)?;
+    let parser = parser::read(input.section("parser")?, notes);
     input.end(notes, &format!("the input `{}`", kind.unwrap_or_else(|| "file".to_owned())));
     Ok(Input { object, compression, parser })
 }

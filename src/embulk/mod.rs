@@ -192,7 +192,7 @@ pub fn import(text: &str) -> Result<Import> {
     let mut root = Section::new("", Some(Value::Object(whole)))?;
     let input = input::read(root.section("in")?, &mut notes)?;
     let changes = filters::read(root.take("filters"), &mut notes);
-    let output = output::read(root.section("out")?, &mut notes)?;
+    let output = output::read(root.section("out")?, &mut notes);
     exec(root.section("exec")?, &mut notes);
     root.end(&mut notes, "Embulk");
     let yaml = text::write(&input, &changes, &output, &notes.0);

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::{Notes, Section, plain};
-use crate::error::Result;
 
 /// What the output says.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +20,7 @@ pub(super) struct Output {
 /// The port of PostgreSQL, which Embulk takes where none is said.
 const PORT: u64 = 5432;
 
-pub(super) fn read(mut said: Section, notes: &mut Notes) -> Result<Output> {
+pub(super) fn read(mut said: Section, notes: &mut Notes) -> Output {
     let kind = said.text("type");
     if let Some(other) = kind.as_deref().filter(|kind| !matches!(*kind, "postgresql" | "redshift")) {
         notes.todo("out.type", format!("`{other}` is no database of ours: Hologres and PostgreSQL are"));
@@ -54,7 +53,7 @@ pub(super) fn read(mut said: Section, notes: &mut Notes) -> Result<Output> {
     column_options(&mut said, notes);
     rest(&mut said, notes);
     said.end(notes, &format!("the output `{}`", kind.unwrap_or_else(|| "postgresql".to_owned())));
-    Ok(output)
+    output
 }
 
 /// An AccessKey ID is no secret, but half of one.

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::{Notes, Section, plain};
-use crate::error::Result;
 use crate::row::{from_java, from_ruby};
 
 /// A line of the route's `parse:`, as YAML text.
@@ -37,13 +36,13 @@ pub(super) struct Column {
     pub(super) null: Vec<String>,
 }
 
-pub(super) fn read(mut said: Section, notes: &mut Notes) -> Result<Parser> {
+pub(super) fn read(mut said: Section, notes: &mut Notes) -> Parser {
     if said.members.is_empty() {
         notes.todo(
             "in.parser",
             "is not there yet (a file for `embulk guess`): format and types are found while loading; `holoload guess SOURCE` writes them down",
         );
-        return Ok(Parser { has_header: true, ..Parser::default() });
+        return Parser { has_header: true, ..Parser::default() };
     }
     let kind = said.text("type").unwrap_or_else(|| "csv".to_owned());
     let parser = match kind.as_str() {
@@ -57,7 +56,7 @@ pub(super) fn read(mut said: Section, notes: &mut Notes) -> Result<Parser> {
         }
     };
     said.end(notes, &format!("the parser `{kind}`"));
-    Ok(parser)
+    parser
 }
 
 fn csv(said: &mut Section, notes: &mut Notes) -> Parser {

@@ -19,6 +19,8 @@ mod moments;
 mod number;
 mod plain;
 mod rank;
+#[cfg(feature = "parquet")]
+mod schema;
 mod show;
 mod verify;
 mod yaml;
@@ -29,6 +31,8 @@ use crate::settings::{HeaderRule, ParseSettings};
 
 pub use compare::Difference;
 pub use ddl::DdlDialect;
+#[cfg(feature = "parquet")]
+pub use schema::{SchemaRead, TAIL_BYTES, read_schema};
 
 /// Plain text that is looked at, whatever the sample's size.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;

@@ -16,7 +16,7 @@ const OVERTAKEN: &str = "it broke off, and a newer version came before another a
 /// Everything before it is durable: rows in the table, bad rows in their reject object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumePoint {
-    /// Byte of the object at which the next record begins.
+    /// Byte of the object at which the next record begins; of columns the records before it.
     pub offset: u64,
     /// Its physical line, from 1.
     pub line: u64,
@@ -45,6 +45,13 @@ pub struct ResumePoint {
     /// By force: the load that came so far did not go by what the ledger says is loaded.
     #[serde(default)]
     pub is_forced: bool,
+}
+
+impl ResumePoint {
+    /// Whether `offset` counts records: those of columns lie nowhere in one place.
+    pub fn is_by_record(&self) -> bool {
+        self.format == "parquet"
+    }
 }
 
 /// What earlier loads of a version mean for this one.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::intake::{Facts, Intake};
 use super::stream::fill;
-use super::{Invocation, Trace, elapsed_ms, facts, is_marker, note_version, pinned, plan};
+use super::{Invocation, Trace, bring, elapsed_ms, facts, is_marker, note_version, pinned, plan};
 use crate::context::Context;
 use crate::database::Dialect;
 use crate::decode::Step;
@@ -111,7 +111,8 @@ impl Checked {
         context.bare_session().await?;
         let plan = plan(context, lenient(&route)).await?;
         let dialect = context.standing_session()?.dialect();
-        let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
+        let body =
+            bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
         let mut trace = Trace { started_ms: jiff::Timestamp::now().as_millisecond(), ..Trace::default() };
         note_version(&body, &mut self.report, &mut trace);
         let facts = facts(request, &trace, None);
@@ -160,7 +161,11 @@ impl Checked {
                 }
             }
             if let Some(progress) = invocation.progress {
-                progress(body.offset(), body.version.size, intake.row_count);
+                progress(
+                    intake.reached(body.offset(), body.version.size),
+                    body.version.size,
+                    intake.row_count,
+                );
             }
             batch.clear();
         }
@@ -309,7 +314,7 @@ pub async fn preview(context: &mut Context, request: &Request, row_max: usize) -
     context.bare_session().await?;
     let plan = plan(context, lenient(&route)).await?;
     let dialect = context.standing_session()?.dialect();
-    let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
+    let body = bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
     let planner = &context.planner;
     preview_of(&plan, planner.zone(), planner.limits(), body, dialect, row_max).await
 }

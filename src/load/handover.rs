@@ -49,6 +49,12 @@ pub(super) async fn handed_on_before(
 }
 
 fn reason(work: &Work<'_>, point: &ResumePoint) -> String {
+    if point.is_by_record() {
+        return format!(
+            "the invocation's time is up: {} records are loaded, the next one goes on there",
+            point.offset
+        );
+    }
     let size = work.trace.version.size.map(|size| format!(" of {size}")).unwrap_or_default();
     format!(
         "the invocation's time is up: {}{size} bytes are loaded, the next one goes on there",

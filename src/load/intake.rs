@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::bad::{Bad, keep, shown, too_many};
+use super::bring::Due;
 use super::reader::{Opening, Reader, dialect_of, json_decoder};
 use crate::database;
 use crate::decode::csv::{CsvDecoder, Dialect};
@@ -27,11 +28,11 @@ pub(super) enum Pause {
 
 /// The decoder, the encoder once the first record is known, and what was counted.
 pub(super) struct Intake<'a> {
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     rules: Rules,
-    facts: Facts,
-    limits: Limits,
-    reader: Reader,
+    pub(super) facts: Facts,
+    pub(super) limits: Limits,
+    pub(super) reader: Reader,
     encoder: Option<(Encoder, Layout)>,
     pub(super) rejects: Rejects,
     pub(super) row_count: u64,
@@ -89,6 +90,11 @@ impl<'a> Intake<'a> {
         let format = Format::named(&point.format).unwrap_or(Format::Csv);
         self.rejects.set_format(format);
         let record_bytes_max = self.limits.record_bytes_max;
+        if format == Format::Parquet {
+            // Its footer says the rest.
+            self.reader = self.reader.resumed_columns(point.record);
+            return Ok(self);
+        }
         if format.is_json() {
             let header = point.header.as_deref().unwrap_or_default();
             let names: Names = serde_json::from_str(header).map_err(|_| lost())?;
@@ -126,14 +132,19 @@ impl<'a> Intake<'a> {
     }
 
     fn take_members(&mut self, members: JsonMembers) -> Result<()> {
-        // There NULL has a word of its own, and a text is one unless it was said otherwise of texts in quotes.
+        self.names = Some(members.names);
+        self.take_layout(members.layout)
+    }
+
+    /// Fields of a format in which NULL has a word of its own, and a text is one unless it was said otherwise of texts in
+    /// quotes.
+    pub(super) fn take_layout(&mut self, layout: Layout) -> Result<()> {
         self.rules.has_absent = true;
         if !self.rules.null_quoted {
             self.rules.null_strings = vec![Vec::new()];
         }
-        let encoder = encoder(self.plan, &members.layout, &self.rules, &self.facts)?;
-        self.names = Some(members.names);
-        self.encoder = Some((encoder, members.layout));
+        let encoder = encoder(self.plan, &layout, &self.rules, &self.facts)?;
+        self.encoder = Some((encoder, layout));
         Ok(())
     }
 
@@ -171,6 +182,18 @@ impl<'a> Intake<'a> {
         self.reader.finish()
     }
 
+    /// What is to be read next.
+    pub(super) fn due(&self) -> Due {
+        self.reader.due()
+    }
+
+    /// How far an object of `size` bytes is done with, of which `read` were read.
+    pub(super) fn reached(&self, read: u64, size: Option<u64>) -> u64 {
+        let (Some((done, all)), Some(size)) = (self.reader.share(), size) else { return read };
+        let share = u128::from(size) * u128::from(done) / u128::from(all.max(1));
+        u64::try_from(share).unwrap_or(size)
+    }
+
     /// Whether positions are those of the object's own bytes.
     pub(super) fn is_plain(&self) -> bool {
         self.reader.is_plain()
@@ -183,7 +206,7 @@ impl<'a> Intake<'a> {
             self.rejects.set_format(format);
         }
         match opening {
-            Opening::NeedInput => return Ok(false),
+            Opening::NeedInput | Opening::Footer => return Ok(false),
             Opening::Records => {}
             Opening::Members { names, has_records } => {
                 let members = if has_records { Some(self.plan.by_members(&names)?) } else { None };

@@ -21,6 +21,9 @@ use crate::report::{Report, Status};
 use crate::table::TableName;
 
 mod bad;
+mod bring;
+#[cfg(feature = "parquet")]
+mod columns;
 mod dry;
 mod fence;
 mod fit;
@@ -377,7 +380,7 @@ async fn without_rows(
 
 /// Decodes and types everything against the live table, writes nothing.
 async fn dry_run(context: &mut Context, work: &mut Work<'_>, request: &Request, plan: &Plan) -> Result<()> {
-    let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
+    let body = bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
     note_version(&body, work.report, work.trace);
     let dialect = context.standing_session()?.dialect();
     let planner = &context.planner;

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use super::bring::Due;
 use super::unpack::Unpacker;
 use crate::charset::Charset;
 use crate::decode::csv::{CsvDecoder, Dialect};
 use crate::decode::json::{JsonDecoder, Layout as JsonLayout, Survey};
 use crate::decode::{Decoder, Format, Position, Step};
 use crate::error::{Error, Result};
+use crate::inflate::Compression;
 use crate::plan::{Limits, Members, Plan, Route};
 
 /// What an object's first text came to.
@@ -20,6 +22,8 @@ pub(super) enum Opening {
     Records,
     /// The first records of JSON have members of these names; [`Reader::read_members`] goes on.
     Members { names: Vec<String>, has_records: bool },
+    /// The end of the file is needed, which says what columns there are; [`Reader::read_columns`] goes on.
+    Footer,
 }
 
 /// Between the object's body and whoever types its records.
@@ -42,19 +46,26 @@ enum Stage {
     Head(BytesMut),
     /// JSON whose names are being looked at.
     Survey(Format, Box<Survey>),
+    /// Columns, of which so many records are done with.
+    Footer(u64),
     Records(Format, Decoder),
 }
 
 impl Reader {
     /// For an object from its beginning.
     pub(super) fn new(plan: &Plan, limits: Limits, name: &str, content_type: Option<&str>) -> Self {
+        let known = Format::before(plan.route.format, name, content_type);
         Self {
             unpacker: Unpacker::new(plan.route.packing, limits.window_bytes_max),
             record_bytes_max: limits.record_bytes_max,
             is_finished: false,
             is_at_end: false,
-            known: Format::before(plan.route.format, name, content_type),
-            stage: Stage::Head(BytesMut::new()),
+            known,
+            stage: match known {
+                // Nothing but its end says anything.
+                Some(Format::Parquet) => Stage::Footer(0),
+                _ => Stage::Head(BytesMut::new()),
+            },
             seen: VecDeque::new(),
         }
     }
@@ -71,8 +82,48 @@ impl Reader {
         Self { unpacker, stage: Stage::Records(format, decoder), ..self }
     }
 
+    /// The same for columns, behind so many records.
+    pub(super) fn resumed_columns(self, record: u64) -> Self {
+        Self { stage: Stage::Footer(record), ..self }
+    }
+
     pub(super) fn push(&mut self, chunk: Bytes) -> Result<()> {
+        if let Stage::Records(Format::Parquet, decoder) = &mut self.stage {
+            return decoder.push(chunk);
+        }
         self.unpacker.push(chunk)
+    }
+
+    /// What is to be read next.
+    pub(super) fn due(&self) -> Due {
+        match &self.stage {
+            Stage::Footer(_) => Due::Footer,
+            #[cfg(feature = "parquet")]
+            Stage::Records(_, Decoder::Parquet(decoder)) => decoder.wanted().map_or(Due::Chunk, Due::Part),
+            _ => Due::Chunk,
+        }
+    }
+
+    /// Whether records come from columns, wherever those are in the file.
+    fn is_in_columns(&self) -> bool {
+        matches!(self.stage, Stage::Footer(_) | Stage::Records(Format::Parquet, _))
+    }
+
+    /// Of so many records so many are done with, where that is known beforehand.
+    pub(super) fn share(&self) -> Option<(u64, u64)> {
+        match &self.stage {
+            #[cfg(feature = "parquet")]
+            Stage::Records(_, Decoder::Parquet(decoder)) => {
+                Some((decoder.position().line.saturating_sub(1), decoder.record_count()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Goes on with the columns that are wanted.
+    #[cfg(feature = "parquet")]
+    pub(super) fn read_columns(&mut self, decoder: Decoder) {
+        self.stage = Stage::Records(Format::Parquet, decoder);
     }
 
     pub(super) fn finish(&mut self) -> Result<()> {
@@ -82,12 +133,12 @@ impl Reader {
 
     /// Whether positions are those of the object's own bytes.
     pub(super) fn is_plain(&self) -> bool {
-        self.unpacker.is_plain()
+        !self.is_in_columns() && self.unpacker.is_plain()
     }
 
     /// The charset, once it is known and other than UTF-8.
     pub(super) fn charset(&self) -> Option<Charset> {
-        self.unpacker.charset()
+        self.unpacker.charset().filter(|_| !self.is_in_columns())
     }
 
     /// Whether the charset was told by the bytes alone.
@@ -99,6 +150,7 @@ impl Reader {
     pub(super) fn format(&self) -> Option<Format> {
         match &self.stage {
             Stage::Head(_) => None,
+            Stage::Footer(_) => Some(Format::Parquet),
             Stage::Survey(format, _) | Stage::Records(format, _) => Some(*format),
         }
     }
@@ -106,6 +158,12 @@ impl Reader {
     /// Where the next record begins.
     pub(super) fn position(&self) -> Position {
         match &self.stage {
+            // Of columns the number of the record says all.
+            Stage::Records(Format::Parquet, decoder) => {
+                let line = decoder.position().line;
+                Position { line, byte: line.saturating_sub(1) }
+            }
+            Stage::Footer(record) => Position { line: record + 1, byte: *record },
             Stage::Records(_, decoder) => decoder.position(),
             _ => Position { line: 1, byte: 0 },
         }
@@ -137,13 +195,16 @@ impl Reader {
 
     /// More text for the decoder; false when another chunk of the body is needed.
     pub(super) fn refill(&mut self) -> Result<bool> {
+        if self.is_in_columns() {
+            return Ok(false);
+        }
         let text = match self.seen.pop_front() {
             Some(text) => Some(text),
             None => self.pull()?,
         };
         let Stage::Records(_, decoder) = &mut self.stage else { return Ok(false) };
         match text {
-            Some(text) => decoder.push(text),
+            Some(text) => decoder.push(text)?,
             None if self.is_at_end => decoder.finish(),
             None => return Ok(false),
         }
@@ -164,6 +225,7 @@ impl Reader {
         loop {
             match &mut self.stage {
                 Stage::Records(..) => return Ok(Opening::Records),
+                Stage::Footer(_) => return Ok(Opening::Footer),
                 Stage::Head(head) => {
                     if let Some(format) = Format::of_head(self.known, head, self.is_at_end)? {
                         let head = std::mem::take(head).freeze();
@@ -223,7 +285,8 @@ impl Reader {
                 self.stage = Stage::Survey(format, Box::new(survey));
                 self.look_at(head);
             }
-            Format::Parquet => return Err(no_parquet()),
+            Format::Parquet if self.unpacker.is_compressed() => return Err(packed_whole(None)),
+            Format::Parquet => self.stage = Stage::Footer(0),
         }
         Ok(())
     }
@@ -236,6 +299,14 @@ impl Reader {
     }
 }
 
+/// The error for a file of columns inside of something else.
+pub(super) fn packed_whole(compression: Option<Compression>) -> Error {
+    let how = compression.map(|compression| format!(" ({})", compression.name())).unwrap_or_default();
+    Error::input(format!("read the Parquet file: it is compressed as a whole{how}"))
+        .with_hint("its pages are compressed already, and are read where they are: put the file uncompressed")
+}
+
+#[cfg(not(feature = "parquet"))]
 pub(super) fn no_parquet() -> Error {
     Error::config("the object is a Parquet file, and this holoload is built without Parquet")
         .with_hint("build it with the feature `parquet`, or write the object as csv or jsonl")

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::bring::bring;
 use super::fence::Fence;
 use super::fit::Fit;
 use super::intake::{Facts, Intake, Mark, Pause};
@@ -162,7 +163,7 @@ impl<'a> Stream<'a> {
             let exchanged = self.exchange(context, course, &way, &mut fence, &mut pair, reading).await?;
             let Some(Exchanged { further, refused_count }) = exchanged else { return Ok(Flow::Overtaken) };
             reach.reject_count += refused_count;
-            let read = if self.intake.is_plain() { reach.position.byte } else { self.body.offset() };
+            let read = if self.intake.is_plain() { reach.position.byte } else { self.read() };
             fit.wrote(clock.elapsed(), read);
             if !can_pause {
                 fit.check(self.way_out())?;
@@ -238,9 +239,14 @@ impl<'a> Stream<'a> {
         }
         let further = filled?;
         if let Some(progress) = course.invocation.progress {
-            progress(body.offset(), body.version.size, intake.row_count);
+            progress(intake.reached(body.offset(), body.version.size), body.version.size, intake.row_count);
         }
         Ok(Some(Exchanged { further, refused_count: written.refused.len() as u64 }))
+    }
+
+    /// How far the object is done with.
+    fn read(&self) -> u64 {
+        self.intake.reached(self.body.offset(), self.body.version.size)
     }
 
     async fn fill(&mut self, batch: &mut Batch, until: Option<Instant>) -> Result<Mark> {
@@ -329,7 +335,8 @@ impl<'a> Stream<'a> {
         self.keep_rejects(context, trace, &mut point).await?;
         let report = &mut *course.report;
         show(&point, report);
-        report.reason = Some(format!("at work: everything before byte {} is loaded", point.offset));
+        let what = if point.is_by_record() { "everything up to record" } else { "everything before byte" };
+        report.reason = Some(format!("at work: {what} {} is loaded", point.offset));
         report.status = Status::Running;
         let is_ours = fence.checkpoint(context, course.invocation, trace, report, &point).await?;
         report.reason = None;
@@ -391,7 +398,7 @@ impl<'a> Stream<'a> {
                 report.duplicate_count += sink.settle(&mut batch);
             }
             if let Some(progress) = invocation.progress {
-                progress(self.body.offset(), self.body.version.size, self.intake.row_count);
+                progress(self.read(), self.body.version.size, self.intake.row_count);
             }
             batch.clear();
         }
@@ -505,17 +512,13 @@ pub(super) async fn fill(
             Pause::End => *is_at_end = true,
             Pause::NeedInput => {
                 let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-                let chunk = match left {
-                    None => body.next().await?,
+                match left {
+                    None => bring(body, intake).await?,
                     Some(left) if left.is_zero() => break,
-                    Some(left) => match tokio::time::timeout(left, body.next()).await {
-                        Ok(chunk) => chunk?,
+                    Some(left) => match tokio::time::timeout(left, bring(body, intake)).await {
+                        Ok(brought) => brought?,
                         Err(_) => break,
                     },
-                };
-                match chunk {
-                    Some(chunk) => intake.push(chunk)?,
-                    None => intake.finish()?,
                 }
             }
         }
@@ -527,7 +530,9 @@ pub(super) async fn fill(
 pub(super) fn show(point: &ResumePoint, report: &mut Report) {
     let totals = point.totals;
     report.row_count = point.record;
-    report.byte_count = point.offset;
+    if !point.is_by_record() {
+        report.byte_count = point.offset;
+    }
     report.reject_count = totals.rejects;
     report.inserted_count = totals.inserted;
     report.updated_count = totals.updated;

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Instant;
 
+use super::bring;
 use super::fence::Fence;
 use super::handover::{hand_on, handed_on_before, name_parts};
 use super::snapshot::{Begun, Mark, OVERTAKEN, Snapshot};
@@ -11,7 +12,7 @@ use super::{LOCK_WAIT_MS, PART, Trace, Work, elapsed_ms, facts, note_version};
 use crate::context::Context;
 use crate::error::{Class, Result};
 use crate::ledger::{Earlier, Line, Reach};
-use crate::object::body::{ObjectBody, current_version};
+use crate::object::body::current_version;
 use crate::object::{ObjectVersion, Request, STDIN_BUCKET};
 use crate::plan::Plan;
 use crate::reject::Rejects;
@@ -47,7 +48,8 @@ pub(super) async fn transfer(
     // Whatever ends this load, rows of it are there.
     work.report.is_partial |= resume.is_some();
     let from = resume.as_ref().filter(|point| !point.is_packed).map_or(0, |point| point.offset);
-    let body = ObjectBody::open_at(context.aws.as_ref(), &request.object, &request.version, from).await?;
+    let body =
+        bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, from).await?;
     work.report.phases.open_ms = elapsed_ms(clock);
     note_version(&body, work.report, work.trace);
     work.trace.is_consumed = request.object.bucket == STDIN_BUCKET;

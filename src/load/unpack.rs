@@ -55,6 +55,11 @@ impl Unpacker {
         Self { skip_bytes: offset, ..self }
     }
 
+    /// Whether the object is compressed, as far as it is known.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.is_compressed
+    }
+
     /// Whether the object's bytes are its text's, so that it can be opened in the middle.
     pub(super) fn is_plain(&self) -> bool {
         !self.is_compressed && self.charset.is_none_or(Charset::is_utf_8)

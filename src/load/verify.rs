@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::intake::{Facts, Intake};
 use super::stream::fill;
-use super::{Invocation, facts, pinned, plan};
+use super::{Invocation, bring, facts, pinned, plan};
 use crate::context::Context;
 use crate::database::Dialect;
 use crate::error::{Error, Result};
@@ -106,13 +106,13 @@ pub async fn verify(
     context.bare_session().await?;
     let plan = plan(context, route).await?;
     let mut check = Check::new(context, &plan, &request)?;
-    let body = ObjectBody::open(context.aws.as_ref(), &request.object, &request.version).await?;
+    let body = bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
     check.verdict.version_id.clone_from(&body.version.version_id);
     check.verdict.etag.clone_from(&body.version.etag);
     let version = body.version.clone();
     check.read(context, body, invocation, Pass::First).await?;
     if !check.suspects.is_empty() {
-        let body = ObjectBody::open(context.aws.as_ref(), &request.object, &version).await?;
+        let body = bring::open(context.aws.as_ref(), &request.object, &version, &plan.route, 0).await?;
         check.read(context, body, invocation, Pass::Second).await?;
     }
     Ok(check.end())

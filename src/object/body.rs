@@ -3,21 +3,23 @@
 //! An S3 body that breaks is opened again by Range from the byte after the last one that was handed out, with
 //! the same version or ETag: bytes of two versions are never joined. Retries are counted over the whole object.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
+use super::parts::ObjectParts;
 use super::{ObjectRef, ObjectVersion};
 use crate::aws::{Aws, Body as S3Body, Head, Pin};
 use crate::error::{Error, Result};
 
 /// Reopened so often over the whole object; a network that breaks more often is a matter for a later try.
-const REOPEN_MAX: u32 = 8;
+pub(super) const REOPEN_MAX: u32 = 8;
 /// The first pause before reopening; doubled each time.
-const REOPEN_PAUSE_MS: u64 = 100;
+pub(super) const REOPEN_PAUSE_MS: u64 = 100;
 /// And never longer than this.
-const REOPEN_PAUSE_MAX_MS: u64 = 5_000;
+pub(super) const REOPEN_PAUSE_MAX_MS: u64 = 5_000;
 /// Read from files and standard input at a time.
 const FILE_CHUNK_BYTES: usize = 256 * 1024;
 
@@ -35,8 +37,13 @@ pub struct ObjectBody {
 
 enum Source {
     S3(Box<S3Source>),
-    File(tokio::fs::File),
+    File {
+        file: tokio::fs::File,
+        object: ObjectRef,
+    },
     Stdin(tokio::io::Stdin),
+    /// Not from its beginning, but wherever it is asked for.
+    Parts(Box<ObjectParts>),
 }
 
 struct S3Source {
@@ -81,6 +88,47 @@ impl ObjectBody {
         Ok(Self { source, version, content_type, offset: from, reopened: 0 })
     }
 
+    /// Opens an object that is read in parts; the last `tail_bytes` come along.
+    ///
+    /// # Errors
+    /// As for the whole; `Input` for standard input and for an empty object.
+    pub async fn open_in_parts(
+        aws: Option<&Aws>,
+        object: &ObjectRef,
+        wanted: &ObjectVersion,
+        tail_bytes: u64,
+    ) -> Result<Self> {
+        let parts = ObjectParts::open(aws, object, wanted, tail_bytes).await?;
+        let version = parts.version.clone();
+        let source = Source::Parts(Box::new(parts));
+        Ok(Self { source, version, content_type: None, offset: 0, reopened: 0 })
+    }
+
+    /// Reads a part of the object. One that was opened at its beginning is not read from there any more.
+    ///
+    /// # Errors
+    /// `Transient` once the retries are used up; `Input` when the object changed under the reader, has no such bytes, or
+    /// cannot be read but from its beginning.
+    pub async fn part(&mut self, range: Range<u64>) -> Result<Bytes> {
+        let version = self.version.clone();
+        self.source = match std::mem::replace(&mut self.source, Source::Stdin(tokio::io::stdin())) {
+            Source::S3(source) => {
+                let S3Source { aws, object, pin, .. } = *source;
+                let parts = ObjectParts::of_s3(aws, object, pin, version, self.reopened);
+                Source::Parts(Box::new(parts))
+            }
+            Source::File { file, object } => {
+                Source::Parts(Box::new(ObjectParts::of_file(file, object, version)))
+            }
+            other => other,
+        };
+        let Source::Parts(parts) = &mut self.source else { return Err(super::parts::no_end()) };
+        let bytes = parts.read(range).await;
+        self.reopened = parts.reopened();
+        self.offset = parts.fetched();
+        bytes
+    }
+
     async fn open_local(object: &ObjectRef, from: u64) -> Result<Self> {
         if object.bucket == super::STDIN_BUCKET {
             let source = Source::Stdin(tokio::io::stdin());
@@ -97,7 +145,8 @@ impl ObjectBody {
             file.seek(std::io::SeekFrom::Start(from)).await.map_err(refuse)?;
         }
         let version = local_version(&metadata);
-        Ok(Self { source: Source::File(file), version, content_type: None, offset: from, reopened: 0 })
+        let source = Source::File { file, object: object.clone() };
+        Ok(Self { source, version, content_type: None, offset: from, reopened: 0 })
     }
 
     /// Whether the object can be opened again in its middle.
@@ -105,7 +154,7 @@ impl ObjectBody {
         !matches!(self.source, Source::Stdin(_))
     }
 
-    /// Bytes handed out so far.
+    /// Bytes handed out so far, or of all parts that were read.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -121,9 +170,10 @@ impl ObjectBody {
     /// `Transient` once the retries are used up; `Input` when the object changed under the reader.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         let chunk = match &mut self.source {
-            Source::File(file) => read_chunk(file).await?,
+            Source::File { file, .. } => read_chunk(file).await?,
             Source::Stdin(stdin) => read_chunk(stdin).await?,
             Source::S3(_) => self.next_of_s3().await?,
+            Source::Parts(_) => return Err(Error::bug("read an object to its end that is read in parts")),
         };
         self.offset += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         Ok(chunk)
@@ -180,7 +230,7 @@ async fn read_chunk(source: &mut (impl AsyncReadExt + Unpin)) -> Result<Option<B
     Ok((count > 0).then(|| chunk.freeze()))
 }
 
-fn version_of(head: Head) -> ObjectVersion {
+pub(super) fn version_of(head: Head) -> ObjectVersion {
     ObjectVersion {
         version_id: head.version_id,
         etag: head.etag,
@@ -190,7 +240,7 @@ fn version_of(head: Head) -> ObjectVersion {
 }
 
 /// A file's version is its size and time of change.
-fn local_version(metadata: &std::fs::Metadata) -> ObjectVersion {
+pub(super) fn local_version(metadata: &std::fs::Metadata) -> ObjectVersion {
     let changed = metadata.modified().ok();
     let since = changed.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     ObjectVersion {

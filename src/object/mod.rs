@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 
 pub mod body;
+pub mod parts;
 
 /// The name of an object: an S3 bucket and key, or a local file under the pseudo bucket [`LOCAL_BUCKET`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]

@@ -26,6 +26,7 @@ use crate::table::{Kind, Table, TableName};
 
 mod assign;
 mod captures;
+mod columnar;
 mod convert;
 mod describe;
 mod dialect;
@@ -39,6 +40,7 @@ mod snapshot;
 mod text;
 
 pub use assign::Fate;
+pub use columnar::{Picked, PickedColumn};
 pub use describe::{How, Mapped};
 pub use dialect::dialect;
 pub use layout::{Fill, First, Layout, Slot};
@@ -66,6 +68,8 @@ pub struct Limits {
     pub batch_rows_max: usize,
     /// Rejected rows with their reasons, all of one object.
     pub reject_bytes_max: usize,
+    /// Pages of a Parquet file, packed and unpacked.
+    pub pages_bytes_max: usize,
     /// What a decompressor may look back on; zstd's writers choose it, gzip and bzip2 know less than a megabyte.
     pub window_bytes_max: usize,
 }
@@ -84,6 +88,7 @@ impl Limits {
             // Server time for one row stops falling at about this many rows in one statement.
             batch_rows_max: 10_000,
             reject_bytes_max: (bytes / 16).clamp(MIB, 64 * MIB),
+            pages_bytes_max: (bytes / 4).clamp(16 * MIB, 1024 * MIB),
             window_bytes_max: (bytes / 8).clamp(8 * MIB, 128 * MIB),
         }
     }

@@ -385,3 +385,33 @@ fn colour_is_said_and_completions_are_made() {
         assert_contains(&Run::new(&[command, "--help"]).run().exits(0).stdout, "Example");
     }
 }
+
+#[test]
+fn later_pieces_of_a_long_object_are_looked_at() {
+    let lab = Lab::new("guess_pieces", "");
+    let mut text = String::from("id,amount\n");
+    for id in 0..60_000 {
+        let amount = if id > 58_000 { "12.5" } else { "12" };
+        text.push_str(&format!("{id},{amount}\n"));
+    }
+    for source in [lab.file("long.csv", &text), lab.put("long.csv", &text)] {
+        let answer = lab.holoload(&["guess", "--json", &source]).run().exits(0).json();
+        let kind = answer["columns"][1]["type"].as_str().expect("a type").to_owned();
+        assert!(kind.starts_with("numeric"), "{source}: {kind}");
+    }
+}
+
+#[test]
+fn several_objects_are_verified_at_once() {
+    let lab = Lab::new("verify_several", "CREATE TABLE t (id int8 PRIMARY KEY, name text)");
+    let first = lab.file("a.csv", "id,name\n1,a\n");
+    let second = lab.file("b.csv", "id,name\n2,b\n");
+    lab.holoload(&["load", &first, &second]).run().exits(0);
+    let equal = lab.holoload(&["verify", &first, &second]).run().exits(0).stdout;
+    assert_contains(&equal, "equal /…a.csv -> public.t…equal /…b.csv -> public.t");
+    lab.db.query("UPDATE t SET name = 'c' WHERE id = 2");
+    let answer = lab.holoload(&["verify", "--json", &first, &second]).run().exits(1).json();
+    let verdicts: Vec<&Value> =
+        answer.as_array().expect("a list").iter().map(|one| &one["is_equal"]).collect();
+    assert_eq!(verdicts, [&json!(true), &json!(false)]);
+}
