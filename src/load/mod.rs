@@ -25,6 +25,7 @@ mod bring;
 #[cfg(feature = "parquet")]
 mod columns;
 mod dry;
+mod facts;
 mod fence;
 mod fit;
 mod handover;
@@ -44,7 +45,7 @@ mod verify;
 pub use dry::{Checked, Duplicates, Mapping, Preview, PreviewRow, check, preview, preview_of};
 use fence::Fence;
 use history::HistoryLine;
-use intake::Facts;
+use facts::Facts;
 pub use invocation::Invocation;
 use stream::Stream;
 use transfer::{commit, transfer};

@@ -288,7 +288,7 @@ fn a_schema_makes_the_table_that_the_file_is_loaded_into() {
         .run()
         .loaded();
     assert_eq!(report["row_count"], GROUP_ROWS, "{report:#}");
-    assert_eq!(lab.rows("SELECT count(*), max(day) FROM orders"), [format!("{GROUP_ROWS}|1978-03-19")]);
+    assert_eq!(lab.rows("SELECT count(*), max(day) FROM orders"), [format!("{GROUP_ROWS}|1978-03-20")]);
 }
 
 #[test]
