@@ -3,8 +3,12 @@
 #![expect(clippy::expect_used, reason = "a failed test panics")]
 #![allow(clippy::print_stderr, reason = "the scores are for people")]
 
+mod support;
+
 #[path = "conformance/charset.rs"]
 mod charset;
+#[path = "conformance/db.rs"]
+mod db;
 #[path = "conformance/dialect.rs"]
 mod dialect;
 #[path = "conformance/differences.rs"]
@@ -13,6 +17,8 @@ mod differences;
 mod duckdb;
 #[path = "conformance/guess.rs"]
 mod guess;
+#[path = "load/harness.rs"]
+mod harness;
 #[path = "conformance/manifest.rs"]
 mod manifest;
 #[path = "conformance/parse.rs"]
