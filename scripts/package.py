@@ -27,7 +27,7 @@ GLIBC = (2, 34)
 LINKED_GLIBC = (2, 31)
 
 TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
-FOR_AWS = ["--release", "--no-default-features", "--features", "lambda", "--bin", "bootstrap"]
+FOR_AWS = ["--release", "--no-default-features", "--features", "lambda,parquet", "--bin", "bootstrap"]
 # For the local stack: the same code without the long optimisation, sharing what `make run` has built.
 FOR_LOCAL_STACK = ["--profile", "local", "--bins", "--test", "tidy"]
 ZIG = TOOLS / "package"

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::intake::{Facts, Intake};
+use super::facts::Facts;
+use super::intake::Intake;
 use super::stream::fill;
 use super::{Invocation, Trace, bring, elapsed_ms, facts, is_marker, note_version, pinned, plan};
 use crate::context::Context;

@@ -24,6 +24,7 @@ mod bring;
 #[cfg(feature = "parquet")]
 mod columns;
 mod dry;
+mod facts;
 mod fence;
 mod fit;
 mod handover;
@@ -41,9 +42,9 @@ mod unpack;
 mod verify;
 
 pub use dry::{Checked, Duplicates, Mapping, Preview, PreviewRow, check, preview, preview_of};
+use facts::Facts;
 use fence::Fence;
 use history::HistoryLine;
-use intake::Facts;
 pub use invocation::Invocation;
 use stream::Stream;
 use transfer::{commit, transfer};

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::intake::{Facts, Intake};
+use super::facts::Facts;
+use super::intake::Intake;
 use super::stream::fill;
 use super::{Invocation, bring, facts, pinned, plan};
 use crate::context::Context;
