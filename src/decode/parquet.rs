@@ -266,9 +266,11 @@ impl ParquetDecoder {
     /// Passes over a record that was loaded before.
     fn pass_record(&mut self) -> Result<()> {
         for leaf in &mut self.leaves {
-            let Some(_) = leaf.next() else { return Err(leaf.damaged("its levels do not fit its rows")) };
+            if leaf.next().is_err() {
+                return Err(leaf.damaged("its levels do not fit its rows"));
+            }
             while leaf.peek().is_some_and(|(_, repetition)| repetition > 0) {
-                if leaf.next().is_none() {
+                if leaf.next().is_err() {
                     return Err(leaf.damaged("its levels do not fit its rows"));
                 }
             }

@@ -43,9 +43,9 @@ mod unpack;
 mod verify;
 
 pub use dry::{Checked, Duplicates, Mapping, Preview, PreviewRow, check, preview, preview_of};
+use facts::Facts;
 use fence::Fence;
 use history::HistoryLine;
-use facts::Facts;
 pub use invocation::Invocation;
 use stream::Stream;
 use transfer::{commit, transfer};

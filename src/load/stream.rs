@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::bring::bring;
+use super::facts::Facts;
 use super::fence::Fence;
 use super::fit::Fit;
-use super::facts::Facts;
 use super::intake::{Intake, Mark, Pause};
 use super::snapshot::Snapshot;
 use super::{Invocation, Trace, elapsed_ms};

@@ -9,8 +9,8 @@ use crate::parquet_files::{Leaf, Values, file, nested, optional, required, texts
 use crate::support::standin::{Options, Profile};
 use crate::world::order_rows;
 
-const ROWS: u32 = 30_000;
-const GROUP_ROWS: u32 = 3_000;
+const ROWS: u32 = 24_000;
+const GROUP_ROWS: u32 = 2_000;
 const SHORT_MS: u64 = 5_000;
 
 #[test]

@@ -1,12 +1,14 @@
 //! The values of one leaf, some rows at a time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use ::parquet::data_type::{ByteArray, DataType, FixedLenByteArray, Int96};
 use ::parquet::errors::ParquetError;
 use ::parquet::schema::types::ColumnDescPtr;
 
+use super::Trouble;
 use super::chunk::{OVER_BUDGET, Shared};
 use super::value::Value;
 use crate::error::{Error, Result};
@@ -59,7 +61,7 @@ impl Leaf {
 
     /// Goes on with another row group.
     pub(super) fn open(&mut self, chunk: Shared) {
-        let reader = get_column_reader(self.descriptor.clone(), Box::new(chunk.clone()));
+        let reader = get_column_reader(Arc::clone(&self.descriptor), Box::new(chunk.clone()));
         self.values = match &reader {
             ColumnReader::BoolColumnReader(_) => Values::Bool(Vec::new()),
             ColumnReader::Int32ColumnReader(_) => Values::Int32(Vec::new()),
@@ -182,16 +184,16 @@ impl Leaf {
         Some((definition, repetition))
     }
 
-    /// Passes over what comes next; its value, or `Some(None)` for none.
-    pub(super) fn next(&mut self) -> Option<Option<Value<'_>>> {
-        let (definition, _) = self.peek()?;
+    /// Passes over what comes next; answers its value, if it has one.
+    pub(super) fn next(&mut self) -> std::result::Result<Option<Value<'_>>, Trouble> {
+        let (definition, _) = self.peek().ok_or(Trouble::Levels)?;
         self.level_at += 1;
         if definition < self.descriptor.max_def_level() {
-            return Some(None);
+            return Ok(None);
         }
         let at = self.value_at;
         self.value_at += 1;
-        self.value(at).map(Some)
+        self.value(at).map(Some).ok_or(Trouble::Levels)
     }
 
     /// Where the value that was last passed over is kept.

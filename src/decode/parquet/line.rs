@@ -52,7 +52,7 @@ impl Line {
             return Ok(());
         };
         let leaf = leaves.first_mut().ok_or(Trouble::Levels)?;
-        let Some(value) = leaf.next().ok_or(Trouble::Levels)? else {
+        let Some(value) = leaf.next()? else {
             self.data.extend_from_slice(b"null");
             self.span(at, start, start, false);
             return Ok(());

@@ -61,7 +61,7 @@ fn append_leaf(
 ) -> Result<bool, Trouble> {
     let Shape::Leaf(kind) = &node.shape else { return Err(Trouble::Levels) };
     let leaf = leaves.first_mut().ok_or(Trouble::Levels)?;
-    let Some(value) = leaf.next().ok_or(Trouble::Levels)? else {
+    let Some(value) = leaf.next()? else {
         out.extend_from_slice(b"null");
         return Ok(false);
     };
@@ -132,7 +132,7 @@ fn each(
 /// Passes over what stands for nothing, once in each leaf.
 fn pass(leaves: &mut [Leaf]) -> Result<(), Trouble> {
     leaves.iter_mut().try_for_each(|leaf| match leaf.next() {
-        Some(None) => Ok(()),
+        Ok(None) => Ok(()),
         _ => Err(Trouble::Levels),
     })
 }

@@ -94,7 +94,7 @@ impl Unit {
         }
     }
 
-    fn of(unit: &TimeUnit) -> Self {
+    fn of(unit: TimeUnit) -> Self {
         match unit {
             TimeUnit::MILLIS => Self::Millis,
             TimeUnit::MICROS => Self::Micros,
@@ -238,9 +238,7 @@ fn repetition_of(field: &Type) -> Repetition {
 fn kind_of(field: &Type) -> Kind {
     let info = field.get_basic_info();
     let physical = field.get_physical_type();
-    let said = info
-        .logical_type_ref()
-        .map_or_else(|| by_converted(field, info.converted_type()), |logical| by_logical(logical));
+    let said = info.logical_type_ref().map_or_else(|| by_converted(field, info.converted_type()), by_logical);
     match said.filter(|kind| kind.fits(field, physical)) {
         Some(kind) => kind,
         None => match physical {
@@ -261,9 +259,9 @@ fn by_logical(logical: &LogicalType) -> Option<Kind> {
         LogicalType::Json => Kind::Json,
         LogicalType::Uuid => Kind::Uuid,
         LogicalType::Date => Kind::Date,
-        LogicalType::Time(time) => Kind::Time(Unit::of(&time.unit)),
+        LogicalType::Time(time) => Kind::Time(Unit::of(time.unit)),
         LogicalType::Timestamp(said) => {
-            Kind::Timestamp { unit: Unit::of(&said.unit), is_utc: said.is_adjusted_to_u_t_c }
+            Kind::Timestamp { unit: Unit::of(said.unit), is_utc: said.is_adjusted_to_u_t_c }
         }
         LogicalType::Decimal(decimal) => decimal_of(decimal.precision, decimal.scale)?,
         LogicalType::Integer(integer) => {
