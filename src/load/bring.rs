@@ -1,5 +1,6 @@
 //! What an intake needs next, from wherever it is in the object: the next chunk, or the part that a columnar file names.
 
+#[cfg(feature = "parquet")]
 use std::ops::Range;
 
 use super::intake::Intake;
@@ -18,6 +19,7 @@ pub(super) enum Due {
     /// The end of the file, which says what is in it.
     Footer,
     /// These bytes.
+    #[cfg(feature = "parquet")]
     Part(Range<u64>),
 }
 
@@ -45,6 +47,7 @@ pub(super) async fn bring(body: &mut ObjectBody, intake: &mut Intake<'_>) -> Res
             Some(chunk) => intake.push(chunk),
             None => intake.finish(),
         },
+        #[cfg(feature = "parquet")]
         Due::Part(range) => {
             let bytes = body.part(range).await?;
             intake.push(bytes)
