@@ -24,7 +24,7 @@ pub enum Fate {
 }
 
 /// The fields of a file by name; without a header their names are their numbers.
-pub(super) struct Names<'n> {
+pub(super) struct Fields<'n> {
     names: &'n [&'n str],
     /// The form in which they are compared.
     folded: Vec<Cow<'n, str>>,
@@ -32,7 +32,7 @@ pub(super) struct Names<'n> {
     has_header: bool,
 }
 
-impl<'n> Names<'n> {
+impl<'n> Fields<'n> {
     pub(super) fn new(names: &'n [&'n str], rule: HeaderMatch, has_header: bool) -> Self {
         let folded = names.iter().map(|name| fold(name, rule)).collect();
         Self { names, folded, rule, has_header }
@@ -77,26 +77,26 @@ impl Plan {
     ///
     /// # Errors
     /// `Config` for names that the table or the file has not, or has twice.
-    pub(super) fn assign(&self, names: &Names<'_>, op_field: Option<usize>) -> Result<Vec<Fate>> {
-        let mut fates = vec![Fate::Columns(Vec::new()); names.names.len()];
+    pub(super) fn assign(&self, fields: &Fields<'_>, op_field: Option<usize>) -> Result<Vec<Fate>> {
+        let mut fates = vec![Fate::Columns(Vec::new()); fields.names.len()];
         if let Some(fate) = op_field.and_then(|at| fates.get_mut(at)) {
             *fate = Fate::Operation;
         }
-        self.assign_dropped(names, &mut fates);
-        let numbered = self.assign_sources(names, &mut fates)?;
-        if names.has_header {
-            self.assign_own(names, &numbered, &mut fates)?;
+        self.assign_dropped(fields, &mut fates);
+        let numbered = self.assign_sources(fields, &mut fates)?;
+        if fields.has_header {
+            self.assign_own(fields, &numbered, &mut fates)?;
         }
-        self.assign_rest(names, &mut fates)?;
+        self.assign_rest(fields, &mut fates)?;
         Ok(fates)
     }
 
-    fn assign_dropped(&self, names: &Names<'_>, fates: &mut [Fate]) {
+    fn assign_dropped(&self, fields: &Fields<'_>, fates: &mut [Fate]) {
         let mapping = &self.route.mapping;
-        for (at, (fate, name)) in fates.iter_mut().zip(&names.folded).enumerate() {
+        for (at, (fate, name)) in fates.iter_mut().zip(&fields.folded).enumerate() {
             let is_meant = |field: &FieldRef| match field {
                 FieldRef::Number(number) => *number == at + 1,
-                FieldRef::Named(dropped) => names.has_header && fold(dropped, names.rule) == *name,
+                FieldRef::Named(dropped) => fields.has_header && fold(dropped, fields.rule) == *name,
             };
             if *fate != Fate::Operation && mapping.drop.iter().any(is_meant) {
                 *fate = Fate::Dropped;
@@ -105,16 +105,16 @@ impl Plan {
     }
 
     /// The fields that the route names; answers which of them it names by number.
-    fn assign_sources(&self, names: &Names<'_>, fates: &mut [Fate]) -> Result<Vec<usize>> {
+    fn assign_sources(&self, fields: &Fields<'_>, fates: &mut [Fate]) -> Result<Vec<usize>> {
         let mapping = &self.route.mapping;
         let mut numbered = Vec::new();
         for (column, field) in &mapping.sources {
             let Some(index) = self.table.column_index(column) else { continue };
-            let Some(at) = names.position(field)? else {
+            let Some(at) = fields.position(field)? else {
                 if mapping.missing == Missing::Allow || mapping.default_of(column).is_some() {
                     continue;
                 }
-                return Err(absent(column, field, names));
+                return Err(absent(column, field, fields));
             };
             match fates.get_mut(at) {
                 Some(Fate::Columns(columns)) => columns.push(index),
@@ -134,11 +134,11 @@ impl Plan {
     }
 
     /// The other fields, by their own names.
-    fn assign_own(&self, names: &Names<'_>, numbered: &[usize], fates: &mut [Fate]) -> Result<()> {
+    fn assign_own(&self, fields: &Fields<'_>, numbered: &[usize], fates: &mut [Fate]) -> Result<()> {
         let columns: BTreeMap<Cow<'_, str>, usize> =
-            self.table.column_names().map(|name| fold(name, names.rule)).zip(0..).collect();
+            self.table.column_names().map(|name| fold(name, fields.rule)).zip(0..).collect();
         let mut owners: BTreeMap<usize, usize> = BTreeMap::new();
-        for (at, (fate, name)) in fates.iter_mut().zip(&names.folded).enumerate() {
+        for (at, (fate, name)) in fates.iter_mut().zip(&fields.folded).enumerate() {
             let Fate::Columns(taken) = fate else { continue };
             let Some(index) = columns.get(name).copied() else { continue };
             // By its number a field is meant whatever its name is.
@@ -152,7 +152,7 @@ impl Plan {
                 continue;
             }
             if let Some(owner) = owners.insert(index, at) {
-                return Err(names.twice(owner, at));
+                return Err(fields.twice(owner, at));
             }
             taken.push(index);
         }
@@ -196,11 +196,11 @@ impl Plan {
     }
 
     /// Fields that nothing was found for.
-    fn assign_rest(&self, names: &Names<'_>, fates: &mut [Fate]) -> Result<()> {
+    fn assign_rest(&self, fields: &Fields<'_>, fates: &mut [Fate]) -> Result<()> {
         let mapping = &self.route.mapping;
         let mut unknown = Vec::new();
         let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
-        for (at, (fate, name)) in fates.iter_mut().zip(names.names).enumerate() {
+        for (at, (fate, name)) in fates.iter_mut().zip(fields.names).enumerate() {
             if !matches!(fate, Fate::Columns(columns) if columns.is_empty()) {
                 continue;
             }
@@ -219,14 +219,14 @@ impl Plan {
                 continue;
             }
             if let Some(other) = kept.insert(name, at) {
-                return Err(names.twice(other, at));
+                return Err(fields.twice(other, at));
             }
             *fate = Fate::Extra;
         }
         match unknown.first() {
             None => Ok(()),
-            Some(name) if mapping.drift == Drift::Strict => Err(self.unknown_field(name, names.has_header)),
-            Some(_) => Err(self.suggestion(&unknown, names.has_header)),
+            Some(name) if mapping.drift == Drift::Strict => Err(self.unknown_field(name, fields.has_header)),
+            Some(_) => Err(self.suggestion(&unknown, fields.has_header)),
         }
     }
 
@@ -267,11 +267,11 @@ impl Plan {
     }
 }
 
-fn absent(column: &str, field: &FieldRef, names: &Names<'_>) -> Error {
+fn absent(column: &str, field: &FieldRef, fields: &Fields<'_>) -> Error {
     let what = mapping::label(field);
     let error = Error::config(format!("the file has no {what}, from which column `{column}` is filled"));
     let near = match field {
-        FieldRef::Named(name) if names.has_header => nearest(name, names.names.iter().copied()),
+        FieldRef::Named(name) if fields.has_header => nearest(name, fields.names.iter().copied()),
         _ => None,
     };
     let otherwise = "`missing: allow` loads files without it";

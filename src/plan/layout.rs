@@ -1,6 +1,6 @@
 //! Which field goes into which column: the header rule, columns by position, and columns that no field fills.
 
-use super::assign::Names;
+use super::assign::Fields;
 use super::names::{fold, listed};
 use super::{Fate, HeaderRule, Metadata, OpPlace, Plan};
 use crate::decode::Record;
@@ -142,7 +142,7 @@ impl Plan {
     /// `Config` for names that do not fit the table.
     pub fn by_names(&self, names: &[&str]) -> Result<Layout> {
         let op_field = self.op_field(names)?;
-        let fates = self.assign(&Names::new(names, self.route.mapping.header_match, true), op_field)?;
+        let fates = self.assign(&Fields::new(names, self.route.mapping.header_match, true), op_field)?;
         self.layout(fates, names.iter().map(|name| (*name).to_owned()).collect(), op_field)
     }
 
@@ -201,7 +201,7 @@ impl Plan {
         let numbers: Vec<String> = (1..=field_count).map(|number| number.to_string()).collect();
         if self.route.mapping.is_numbered() {
             let names: Vec<&str> = numbers.iter().map(String::as_str).collect();
-            let fates = self.assign(&Names::new(&names, HeaderMatch::Exact, false), op_field)?;
+            let fates = self.assign(&Fields::new(&names, HeaderMatch::Exact, false), op_field)?;
             return self.layout(fates, numbers, op_field).map(Some);
         }
         let mut columns = self.writable();
