@@ -9,6 +9,7 @@ EXTENDED_COPY :=
 STANDIN_OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(EXTENDED_COPY),--extended-copy $(EXTENDED_COPY))
 TARGET_OPTIONS = $(if $(TARGET),--target $(TARGET)) $(STANDIN_OPTIONS)
 SOAK_S := 3600
+FUZZ_S := 600
 # Where PostgreSQL is not installed, it is found or fetched first.
 WITH_POSTGRES := $(PYTHON) scripts/with_postgres.py
 
@@ -20,7 +21,7 @@ BACKFILL = $(if $(STACK),--stack '$(STACK)') $(if $(BUCKET),--bucket '$(BUCKET)'
 	$(if $(FORCE),--force) $(if $(DRY_RUN),--dry-run) $(if $(TOLERATED),--tolerated $(TOLERATED)) \
 	$(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
 
-.PHONY: help run play standin test lint fmt unit test-scripts soak demo conformance bench validate deploy-local sam-local \
+.PHONY: help run play standin test lint fmt unit test-scripts soak fuzz demo conformance bench validate deploy-local sam-local \
 	backfill backfill-local build check-package build-LoaderFunction clean
 
 help: ## List the targets
@@ -58,6 +59,9 @@ soak: ## Random deliveries, faults and kills into both databases against a model
 	HOLOLOAD_TEST_SOAK_S=$(SOAK_S) $(WITH_POSTGRES) \
 		cargo test $(CARGO_LOCAL) --test proof -- --ignored --nocapture --test-threads 2 soak
 
+fuzz: ## Random bytes into the pure rooms, FUZZ_S (600) seconds for each target, or for TARGET=csv alone (needs a nightly toolchain)
+	@$(PYTHON) scripts/fuzz.py --seconds $(FUZZ_S) $(TARGET)
+
 demo: ## `make run` into PostgreSQL and into the stand-in of Hologres, or into TARGET; the results checked
 	@set -e; for target in $(or $(TARGET),postgresql hologres); do \
 		$(PYTHON) scripts/run.py --target $$target $(STANDIN_OPTIONS); \
@@ -67,8 +71,8 @@ demo: ## `make run` into PostgreSQL and into the stand-in of Hologres, or into T
 conformance: ## The vendor's own clients (Python, Java) against the stand-in of Hologres: does it take what they send?
 	@$(PYTHON) scripts/conformance.py $(if $(PROFILE),--profile $(PROFILE))
 
-bench: ## What a load costs, beside psql \copy + merge
-	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load
+bench: ## What a load costs, beside psql \copy + merge; ONLY=decode: decoding and typing alone
+	$(WITH_POSTGRES) cargo bench $(CARGO_LOCAL) --bench load $(if $(ONLY),-- $(ONLY))
 
 validate: ## template.yaml through `sam validate --lint` and cfn-lint, every policy in it evaluated, and the backfill's states
 	@$(PYTHON) scripts/sam.py validate

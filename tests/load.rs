@@ -10,6 +10,8 @@ mod captures;
 mod columns;
 #[path = "load/content.rs"]
 mod content;
+#[path = "load/dialect.rs"]
+mod dialect;
 #[path = "load/guess.rs"]
 mod guess;
 #[path = "load/harness.rs"]

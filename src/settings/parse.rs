@@ -93,8 +93,7 @@ pub enum ExtraFields {
 }
 
 /// What becomes of a record with fewer fields than the first one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingFields {
     /// It is a reject.
     #[default]
@@ -147,6 +146,7 @@ pub struct ParseSettings {
     /// Records with more fields than the first one.
     pub extra_fields: ExtraFields,
     /// Records with fewer.
+    #[serde(deserialize_with = "missing_fields")]
     pub missing_fields: MissingFields,
     /// Format `json`: a JSON pointer to the array.
     pub root: String,
@@ -185,6 +185,16 @@ fn header_rule<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderRule,
         Value::Bool(false) => Ok(HeaderRule::Absent),
         Value::String(word) if word == "auto" => Ok(HeaderRule::Auto),
         _ => Err(D::Error::custom("`header` must be auto, true or false")),
+    }
+}
+
+/// `null` without quotes is what YAML reads as nothing.
+fn missing_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MissingFields, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(MissingFields::Null),
+        Value::String(word) if word == "null" => Ok(MissingFields::Null),
+        Value::String(word) if word == "refuse" => Ok(MissingFields::Refuse),
+        _ => Err(D::Error::custom("`missing_fields` must be refuse or null")),
     }
 }
 
@@ -266,6 +276,15 @@ mod tests {
             let message = nulls(&format!(r#"{{"null_string":{wrong}}}"#)).expect_err(wrong);
             assert!(message.starts_with("invalid type: "), "{wrong}: {message}");
         }
+    }
+
+    #[test]
+    fn missing_fields_may_be_null_in_two_ways() {
+        let missing = |json: &str| read(json).map(|said| said.missing_fields);
+        assert_eq!(missing(r#"{"missing_fields":null}"#), Ok(MissingFields::Null));
+        assert_eq!(missing(r#"{"missing_fields":"null"}"#), Ok(MissingFields::Null));
+        assert_eq!(missing(r#"{"missing_fields":"refuse"}"#), Ok(MissingFields::Refuse));
+        assert!(missing(r#"{"missing_fields":"ignore"}"#).is_err());
     }
 
     #[test]
