@@ -253,6 +253,7 @@ impl Table {
         });
         let is_padded = |text: &String| text.trim().len() < text.len();
         let has_header = self.is_header && self.first_cells().iter().any(is_padded);
+        guess.has_padded_header = has_header;
         let has_blank_quotes = self.grid.rows.iter().any(|row| row.is_blank_around);
         if has_quoted {
             guess.trim = Trim::All;
