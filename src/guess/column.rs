@@ -13,9 +13,9 @@ const PRECISION_MAX: u16 = 38;
 /// Which comes first where a date is written in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DayOrder {
-    MonthFirst,
-    DayFirst,
-    YearFirst,
+    MonthDay,
+    DayMonth,
+    YearMonth,
 }
 
 /// What is known beside the column's own values.
@@ -445,13 +445,13 @@ fn order(facts: &Facts) -> Option<(Option<DayOrder>, Option<DayOrder>)> {
     let is_short = open.iter().any(|times| times.order == Order::Short);
     let mut fitting = Vec::new();
     if one <= 12 && two <= 31 {
-        fitting.push(DayOrder::MonthFirst);
+        fitting.push(DayOrder::MonthDay);
     }
     if two <= 12 && one <= 31 {
-        fitting.push(DayOrder::DayFirst);
+        fitting.push(DayOrder::DayMonth);
     }
     if is_short && open.iter().all(|times| times.order == Order::Short) && two <= 12 && three <= 31 {
-        fitting.push(DayOrder::YearFirst);
+        fitting.push(DayOrder::YearMonth);
     }
     match fitting.as_slice() {
         [] => None,
@@ -466,20 +466,20 @@ fn undecided(facts: &Facts) -> Option<DayOrder> {
     let open = facts.times.iter().find(|(_, times)| times.order != Order::Told)?;
     let [one, two, _] = open.1.max;
     if one > 12 && two > 12 {
-        return Some(DayOrder::YearFirst);
+        return Some(DayOrder::YearMonth);
     }
     let is_point = open.0.contains("\u{1}.");
     if is_point && one <= 31 && two <= 12 {
-        return Some(DayOrder::DayFirst);
+        return Some(DayOrder::DayMonth);
     }
-    Some(if one <= 12 { DayOrder::MonthFirst } else { DayOrder::DayFirst })
+    Some(if one <= 12 { DayOrder::MonthDay } else { DayOrder::DayMonth })
 }
 
 fn ordered(pattern: &str, order: Order, chosen: Option<DayOrder>) -> String {
     let parts = match (order, chosen) {
         (Order::Told, _) => return pattern.to_owned(),
-        (Order::Short, Some(DayOrder::YearFirst)) => ["%y", "%m", "%d"],
-        (_, Some(DayOrder::DayFirst)) => ["%d", "%m", "%y"],
+        (Order::Short, Some(DayOrder::YearMonth)) => ["%y", "%m", "%d"],
+        (_, Some(DayOrder::DayMonth)) => ["%d", "%m", "%y"],
         _ => ["%m", "%d", "%y"],
     };
     OPEN.iter().zip(parts).fold(pattern.to_owned(), |text, (open, part)| text.replace(*open, part))

@@ -102,7 +102,9 @@ fn differs(column: &ColumnGuess, target: &Column) -> Option<Difference> {
     let shown = column.kind.sql();
     match fit(column, target.kind) {
         Fit::Fits => {
-            let rule = needed_rule(column)?;
+            // A column of words takes the text as it is.
+            let takes_text = matches!(target.kind, Kind::Text | Kind::Varchar { .. });
+            let rule = needed_rule(column).filter(|_| !takes_text)?;
             difference(
                 format!("the values need a rule to be read as {}", target.sql_type),
                 Some(format!("columns: {{{}: {{{rule}}}}}", target.name)),
@@ -136,9 +138,16 @@ fn needed_rule(column: &ColumnGuess) -> Option<String> {
 }
 
 fn fit(column: &ColumnGuess, target: Kind) -> Fit {
+    match target {
+        Kind::Text | Kind::Varchar { char_max: None } | Kind::Other => return Fit::Fits,
+        Kind::Varchar { .. } | Kind::Char { .. } => return Fit::Narrow,
+        _ => {}
+    }
+    let is_empty = column.evidence.first().is_some_and(|first| first.starts_with("0 values"));
+    if is_empty {
+        return Fit::Fits;
+    }
     match (column.kind, target) {
-        (_, Kind::Text | Kind::Varchar { char_max: None } | Kind::Other) => Fit::Fits,
-        (_, Kind::Varchar { .. } | Kind::Char { .. }) => Fit::Narrow,
         (Type::Bool, Kind::Bool)
         | (Type::Int, Kind::Int4 | Kind::Int8 | Kind::Numeric { .. } | Kind::Float8)
         | (Type::Bigint, Kind::Int8)
@@ -165,11 +174,8 @@ fn fit(column: &ColumnGuess, target: Kind) -> Fit {
             Kind::Int2 | Kind::Int4 | Kind::Float4 | Kind::Float8 | Kind::Numeric { .. },
         )
         | (Type::Numeric { .. }, Kind::Float4 | Kind::Float8)
-        | (Type::Double, Kind::Float4)
+        | (Type::Double, Kind::Float4 | Kind::Numeric { .. })
         | (Type::Bigint, Kind::Bool) => Fit::Narrow,
-        (Type::Text, _) if column.evidence.first().is_some_and(|first| first.starts_with("0 values")) => {
-            Fit::Fits
-        }
         _ => Fit::No,
     }
 }

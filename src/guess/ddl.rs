@@ -68,7 +68,9 @@ impl Guess {
             let rank = match () {
                 () if lower == "id" || lower == "uuid" => 0,
                 () if has_word(&column.name, &["id", "uuid", "key"]) || lower.ends_with("id") => 1,
-                () if has_word(&column.name, &["code", "no", "number", "番号", "コード", "编号"]) => 2,
+                () if has_word(&column.name, &["code", "no", "number", "nr", "番号", "コード", "编号"]) => {
+                    2
+                }
                 () if index == 0 => 3,
                 () => 4,
             };
@@ -115,7 +117,7 @@ impl Guess {
                 one_line(name),
                 self.row_count
             )),
-            None => text.push_str(&self.no_key(&names, &candidates)),
+            None => text.push_str(&no_key(&names, &candidates)),
         }
         if is_renamed {
             text.push_str(
@@ -138,27 +140,13 @@ impl Guess {
     fn is_likely_key(&self, index: usize) -> bool {
         self.columns.get(index).is_some_and(|column| {
             let lower = column.name.to_lowercase();
-            has_word(&column.name, &["id", "uuid", "key", "code", "no", "number", "番号", "コード", "编号"])
-                || lower.ends_with("id")
+            has_word(
+                &column.name,
+                &["id", "uuid", "key", "code", "no", "number", "nr", "番号", "コード", "编号"],
+            ) || lower.ends_with("id")
                 || column.kind == Type::Uuid
+                || (index == 0 && self.row_count > 1 && matches!(column.kind, Type::Bigint | Type::Int))
         })
-    }
-
-    fn no_key(&self, names: &[String], candidates: &[usize]) -> String {
-        let names: Vec<String> = candidates
-            .iter()
-            .filter_map(|index| names.get(*index))
-            .map(|name| one_line(name))
-            .take(5)
-            .collect();
-        let unique = if names.is_empty() {
-            "no column is unique in the sample".to_owned()
-        } else {
-            format!("unique in the sample, but not by name: {}", names.join(", "))
-        };
-        format!(
-            "-- No primary key ({unique}). `write: {{mode: upsert}}` needs one; without it load with `mode: insert`.\n"
-        )
     }
 
     /// Storage by column; rows spread by the key; files sorted by the first time of the rows.
@@ -178,6 +166,19 @@ impl Guess {
         }
         text
     }
+}
+
+fn no_key(names: &[String], candidates: &[usize]) -> String {
+    let names: Vec<String> =
+        candidates.iter().filter_map(|index| names.get(*index)).map(|name| one_line(name)).take(5).collect();
+    let unique = if names.is_empty() {
+        "no column is unique in the sample".to_owned()
+    } else {
+        format!("unique in the sample, but not by name: {}", names.join(", "))
+    };
+    format!(
+        "-- No primary key ({unique}). `write: {{mode: upsert}}` needs one; without it load with `mode: insert`.\n"
+    )
 }
 
 /// The type on one server, and what deserves a remark.

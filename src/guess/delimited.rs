@@ -226,7 +226,9 @@ impl Table {
             let kind = column::choose("", facts, Setting::default()).column.kind;
             let is_words = kind == Type::Text;
             if is_words {
-                quoted.iter().for_each(|text| facts.take_back(text, true));
+                for text in &quoted {
+                    facts.take_back(text, true);
+                }
             }
             for text in unquoted {
                 let is_everywhere = NULL_EVERYWHERE.contains(&text.as_str());
@@ -251,6 +253,7 @@ impl Table {
         });
         let is_padded = |text: &String| text.trim().len() < text.len();
         let has_header = self.is_header && self.first_cells().iter().any(is_padded);
+        guess.has_padded_header = has_header;
         let has_blank_quotes = self.grid.rows.iter().any(|row| row.is_blank_around);
         if has_quoted {
             guess.trim = Trim::All;

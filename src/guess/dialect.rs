@@ -285,7 +285,7 @@ impl Search<'_> {
             .filter(|(_, count)| count * 5 >= line_count * 4)
             .map(|(run, count)| (count, run))
             .collect();
-        found.sort_by(|left, right| right.0.cmp(&left.0));
+        found.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
         found.into_iter().map(|(_, run)| run).take(RUNS_MAX).collect()
     }
 

@@ -13,6 +13,7 @@ const SHAPES_MAX: usize = 12;
 
 /// Values written by one time pattern.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself")]
 pub(super) struct Times {
     pub(super) count: u64,
     pub(super) order: Order,

@@ -238,8 +238,7 @@ pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
         let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
         let (line, after) = rest.split_at(end);
         rest = match after {
-            [b'\r', b'\n', more @ ..] => more,
-            [_, more @ ..] => more,
+            [b'\r', b'\n', more @ ..] | [_, more @ ..] => more,
             [] => after,
         };
         Some(line)

@@ -179,7 +179,9 @@ impl Key {
     fn text(&self, hints: &Hints, notes: &mut Vec<Note>) -> ColumnGuess {
         let mut facts = self.texts.clone();
         let words: Vec<String> = facts.nulls_quoted.keys().cloned().collect();
-        words.iter().for_each(|word| facts.take_back(word, true));
+        for word in &words {
+            facts.take_back(word, true);
+        }
         let setting = Setting { is_all_text: hints.is_all_text, is_typed: true, order: None };
         let choice = column::choose(&self.name, &facts, setting);
         let mut column = choice.column;

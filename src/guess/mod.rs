@@ -357,6 +357,8 @@ pub struct Guess {
     pub skip_lines: u64,
     /// The first record is a header.
     pub header: bool,
+    /// Its names have blanks around them, which are no part of the columns' names.
+    pub has_padded_header: bool,
     /// Unquoted texts that are NULL.
     pub null_strings: Vec<String>,
     /// So are quoted ones.
@@ -392,6 +394,7 @@ impl Guess {
             comment: String::new(),
             skip_lines: 0,
             header: false,
+            has_padded_header: false,
             null_strings: Vec::new(),
             null_quoted: false,
             trim: Trim::None,

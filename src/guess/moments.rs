@@ -16,6 +16,7 @@ pub(super) enum Order {
 
 /// How a date or time is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself")]
 pub(super) struct Shape {
     pub(super) pattern: String,
     pub(super) order: Order,

@@ -107,6 +107,9 @@ impl Guess {
         }
         lines.push(("newline", self.newline.name().to_owned()));
         lines.push(("header", self.header.to_string()));
+        if self.has_padded_header {
+            lines.push(("header_match", "relaxed".to_owned()));
+        }
         if self.skip_lines > 0 {
             lines.push(("skip_lines", self.skip_lines.to_string()));
         }

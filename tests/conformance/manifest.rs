@@ -73,8 +73,12 @@ pub(crate) fn settle(name: &str, outcomes: &[(String, Outcome)], deliberate: &[(
             Ok(()) => {}
         }
     }
+    let page = include_str!("../../docs/conformance.md");
     for (id, reason) in deliberate {
         assert!(!reason.is_empty());
+        if !page.contains(&format!("| {id} |")) {
+            wrong.push(format!("docs/conformance.md does not name {id}"));
+        }
         if outcomes.iter().all(|(known, _)| known != id) {
             wrong.push(format!("{id} is listed as a difference and no case"));
         }
