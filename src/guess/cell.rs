@@ -51,11 +51,7 @@ pub(super) fn look(bytes: &[u8], is_quoted: bool) -> Look {
         return Look::Moment;
     }
     let marks = text.bytes().filter(|byte| matches!(byte, b',' | b';' | b'|' | b'\t')).count();
-    // A quote behind a digit is inches or seconds of arc.
-    let ends = text
-        .strip_suffix('"')
-        .is_some_and(|before| !before.ends_with(|letter: char| letter.is_ascii_digit()));
-    let is_torn = !is_quoted && (text.starts_with('"') || ends);
+    let is_torn = !is_quoted && (text.starts_with('"') || text.ends_with('"'));
     if is_torn || (!is_quoted && marks > 2) { Look::Torn } else { Look::Text }
 }
 

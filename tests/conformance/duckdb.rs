@@ -146,7 +146,7 @@ fn kind(name: &str) -> Kind {
 fn asked(call: &Call) -> Result<Asked, String> {
     let mut asked = Asked { is_guessed: true, ..Asked::default() };
     // What others take for granted: UTF-8, and that a quoted field may be NULL as well.
-    let granted = [("charset", json!("utf-8")), ("null_quoted", json!(true)), ("trim", json!("none"))];
+    let granted = [("charset", json!("utf-8")), ("null_quoted", json!(true))];
     let mut said: Map<String, Value> =
         granted.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let (mut number, mut date, mut timestamp) = (Map::new(), None, None);
