@@ -63,6 +63,7 @@ pub const RECORD_BYTES_CAP: usize = 1 << 30;
 const BUFFER_KEEP_BYTES: usize = 1 << 20;
 
 /// Decodes one object of delimited text.
+#[expect(clippy::struct_excessive_bools, reason = "what was seen, each by itself")]
 #[derive(Debug)]
 pub struct CsvDecoder {
     scanner: Scanner,

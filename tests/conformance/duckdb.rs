@@ -287,7 +287,7 @@ fn is_same_value(found: Option<&str>, expected: &str) -> bool {
     }
     let number = |text: &str| text.trim().replace(',', ".").parse::<f64>().ok();
     if let (Some(left), Some(right)) = (number(found), number(expected)) {
-        return left == right || (left - right).abs() <= right.abs() * 1e-6;
+        return (left - right).abs() <= right.abs() * 1e-6;
     }
     found.trim().to_lowercase() == expected && matches!(expected, "true" | "false")
 }

@@ -212,9 +212,10 @@ impl Typed {
                     conversion: rule.and_then(|rule| u16::try_from(rule).ok()),
                 }
             });
-            let conversions = route.conversions.iter().map(|(_, rule)| match is_text {
-                true => Conversion { nulls: rule.nulls.clone(), trim: rule.trim, ..Conversion::default() },
-                false => rule.clone(),
+            let conversions = route.conversions.iter().map(|(_, rule)| {
+                let plain =
+                    Conversion { nulls: rule.nulls.clone(), trim: rule.trim, ..Conversion::default() };
+                if is_text { plain } else { rule.clone() }
             });
             Encoder::new(route.rules.clone(), slots.collect(), columns.len())
                 .with_conversions(conversions.collect())

@@ -3,7 +3,7 @@
 /// A short run of bytes that means something: a delimiter, or the beginning of a comment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Marker {
-    bytes: [u8; Marker::BYTES_MAX],
+    bytes: [u8; Self::BYTES_MAX],
     length: u8,
 }
 

@@ -13,6 +13,7 @@ use crate::decode::csv::dialect::{Delimiter, Dialect, Marker, RecordEnd, StrayQu
 const TAIL_BYTES: usize = Marker::BYTES_MAX;
 
 /// What the dialect asks for, and where the scan stands with it.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Debug)]
 pub(super) struct Options {
     pub(super) is_used: bool,
