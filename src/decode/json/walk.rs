@@ -127,7 +127,7 @@ impl Walk {
                 let is_object = self.outer.last().is_some_and(|outer| outer.is_object);
                 if is_object == (byte == b'}') { self.close() } else { Err(NOT_EXPECTED) }
             }
-            (Expect::FirstRecord | Expect::AfterRecord, b']') => self.leave(),
+            (Expect::FirstRecord | Expect::AfterRecord, b']') => Ok(self.leave()),
             (Expect::AfterRecord, b',') => Ok(self.mark(Expect::NextRecord)),
             (Expect::FirstRecord | Expect::NextRecord, _) => Ok(self.item(Item::Record, Expect::AfterRecord)),
             (Expect::End | Expect::NextText, _) => Err("something follows the end of the JSON text"),
@@ -204,8 +204,8 @@ impl Walk {
     }
 
     /// The end of the array at the root.
-    fn leave(&mut self) -> Result<Met, &'static str> {
-        Ok(self.mark(self.after_value()))
+    fn leave(&mut self) -> Met {
+        self.mark(self.after_value())
     }
 
     fn after_value(&self) -> Expect {
@@ -217,7 +217,7 @@ impl Walk {
         match self.outer.pop() {
             // What it leads to was not there.
             Some(outer) if !outer.is_met => Err(NO_ROOT),
-            _ => self.leave(),
+            _ => Ok(self.leave()),
         }
     }
 
