@@ -339,7 +339,7 @@ fn files_under(folder: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn files_of_the_corpus_are_taken() {
     let Some(corpus) = std::env::var_os("HOLOLOAD_CORPUS").map(PathBuf::from) else {
-        println!("skipped: HOLOLOAD_CORPUS names no corpus");
+        eprintln!("skipped: HOLOLOAD_CORPUS names no corpus");
         return;
     };
     let mut files = Vec::new();

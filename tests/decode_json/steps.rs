@@ -180,7 +180,7 @@ pub(crate) fn assert_covers(input: &[u8], steps: &[Seen]) {
         };
         let begin = usize::try_from(position.byte).unwrap();
         assert_eq!(*raw, input[begin..begin + raw.len()]);
-        let lines = input[..begin].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let lines = memchr::memchr_iter(b'\n', &input[..begin]).count() as u64;
         assert_eq!(position.line, lines + 1, "line of step {index}");
         assert!(begin >= covered, "step {index}");
         covered = begin + raw.len();
