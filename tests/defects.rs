@@ -3,10 +3,10 @@
 
 mod support;
 
-#[path = "defects/guess.rs"]
-mod guess;
 #[path = "defects/delivery.rs"]
 mod delivery;
+#[path = "defects/guess.rs"]
+mod guess;
 #[path = "load/harness.rs"]
 mod harness;
 #[path = "defects/mapping.rs"]

@@ -90,7 +90,10 @@ const BLANK_QUOTE: &str = "a blank before a quote is data, and then so is the qu
                            it keeps blanks, and refuses line 7, whose bytes are loaded here";
 const PGLOADER_DELIBERATE: &[(&str, &str)] = &[
     ("pgloader/csv-keep-extra-blanks", BLANK_QUOTE),
-    ("pgloader/csv-escape-mode", "`identity` and 94 unnamed fields that go nowhere: settings of pgloader's own language"),
+    (
+        "pgloader/csv-escape-mode",
+        "`identity` and 94 unnamed fields that go nowhere: settings of pgloader's own language",
+    ),
     ("pgloader/csv-using-sexp", "a Lisp expression computes the column"),
 ];
 
@@ -105,12 +108,7 @@ const EMBULK: &[Said] = &[
         "columns: {money_item: {type: text}}",
     ),
     Said::new("embulk-output-postgresql/test_replace", "test_string", "*", ""),
-    Said::new(
-        "embulk-output-postgresql/test_json",
-        "test_json",
-        "*",
-        "parse: {quote: \"\"}\n",
-    ),
+    Said::new("embulk-output-postgresql/test_json", "test_json", "*", "parse: {quote: \"\"}\n"),
     Said::new(
         "embulk-output-postgresql/test_timestamp",
         "test_timestamp",
@@ -128,7 +126,10 @@ const EMBULK_DELIBERATE: &[(&str, &str)] = &[
         "embulk-output-postgresql/test_timestamp",
         "a day and a time of day are no moments: `2019-01-02 00:00 +0900` in a column of dates is refused, not moved to the day before",
     ),
-    ("embulk-output-postgresql/test_number", "`money` is what the server makes of a text: the column is refused, by name"),
+    (
+        "embulk-output-postgresql/test_number",
+        "`money` is what the server makes of a text: the column is refused, by name",
+    ),
     ("embulk-output-postgresql/test_insert_after_load", SQL),
     ("embulk-output-postgresql/test_insert_direct_after_load", SQL),
     ("embulk-output-postgresql/test_merge_after_load", SQL),
@@ -167,7 +168,8 @@ fn pgloader(case: &Case) -> Outcome {
     let statements = String::from_utf8_lossy(&bytes).into_owned();
     let blocks: Vec<&str> = statements.split("$$").skip(1).step_by(2).collect();
     let after = find_last(&bytes, b"$$").ok_or("no statements")?;
-    let end = after + bytes[after..].iter().position(|byte| *byte == b';').ok_or("no end of the command")? + 1;
+    let end =
+        after + bytes[after..].iter().position(|byte| *byte == b';').ok_or("no end of the command")? + 1;
     let data = bytes[end..].trim_ascii_start();
     let sql: Vec<&str> = blocks.iter().map(|block| block.trim().trim_end_matches(';')).collect();
     let expected = case.file(case.expected["file"].as_str().ok_or("no expected file")?);
@@ -185,7 +187,8 @@ fn embulk(case: &Case) -> Outcome {
     let expected = String::from_utf8_lossy(&expected).replace("\\N", "NULL");
     let expected: Vec<String> = expected.lines().map(|line| line.replace("\\,", "\u{1}")).collect();
     // A comma inside JSON is no delimiter there; the tables have none but in the last case's own texts.
-    let expected = expected.iter().map(|line| line.replace(',', "|").replace('\u{1}', ",")).collect::<Vec<_>>();
+    let expected =
+        expected.iter().map(|line| line.replace(',', "|").replace('\u{1}', ",")).collect::<Vec<_>>();
     compare(said, &setup, format!("{}\n{rows}", names.join(",")).as_bytes(), &expected)
 }
 
@@ -197,7 +200,10 @@ fn compare(said: &Said, sql: &str, data: &[u8], expected: &[String]) -> Outcome 
     let rejects = lab.folder().join("rejects");
     // Their tables have no key, for the most part, and then there is nothing that a row could update.
     let mode = if sql.to_lowercase().contains("primary key") { "" } else { "write: {mode: insert}" };
-    let route: String = format!("{}\n{mode}\n{ANY_BAD_ROW}", said.route).lines().map(|line| format!("    {line}\n")).collect();
+    let route: String = format!("{}\n{mode}\n{ANY_BAD_ROW}", said.route)
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect();
     let yaml = format!(
         "rejects: {}\nroutes:\n  - object: '**'\n    table: '{}'\n{route}",
         rejects.display(),
@@ -206,7 +212,8 @@ fn compare(said: &Said, sql: &str, data: &[u8], expected: &[String]) -> Outcome 
     let config = lab.file("holoload.yml", yaml);
     let run = lab.holoload(&["load", "--json", "--config", &config, &path]).without("HOLOLOAD_TABLE");
     let outcome = run.env("HOLOLOAD_TIMEZONE", said.timezone).run();
-    let report: serde_json::Value = serde_json::from_str(&outcome.stdout).map_err(|_| outcome.stderr.clone())?;
+    let report: serde_json::Value =
+        serde_json::from_str(&outcome.stdout).map_err(|_| outcome.stderr.clone())?;
     let zone = format!("SET timezone TO '{}'; ", said.timezone);
     lab.db.run(&zone);
     let rows = lab.rows(&format!("SELECT {} FROM \"{}\" ORDER BY 1", said.select, said.table));
