@@ -156,6 +156,14 @@ pub enum Event {
 /// # Errors
 /// `Input`, naming the accepted shapes, for anything that is not recognised.
 pub fn parse(payload: &Value) -> Result<Event> {
+    let with_way_out = |error: Error| match error.hint() {
+        Some(_) => error,
+        None => error.with_hint("compare the event with the samples in `events/`; docs/events.md has every shape"),
+    };
+    understand(payload).map_err(with_way_out)
+}
+
+fn understand(payload: &Value) -> Result<Event> {
     let mut payload = payload;
     let mut depth = 1;
     // Unwrapped, a failure record is the original: nobody waits for the answer that its messages or its task had.

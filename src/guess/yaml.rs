@@ -14,15 +14,21 @@ fn text(value: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
-            letter if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+            letter if is_escaped(letter) => {
                 let code = u32::from(letter);
-                quoted.push_str(&format!("\\u{code:04x}"));
+                quoted.push_str(&format!("\\U{code:08x}"));
             }
             letter => quoted.push(letter),
         }
     }
     quoted.push('"');
     quoted
+}
+
+/// What YAML does not take as it is, or shows as nothing.
+fn is_escaped(letter: char) -> bool {
+    let is_noncharacter = u32::from(letter) & 0xfffe == 0xfffe;
+    letter.is_control() || is_noncharacter || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 fn texts(values: &[String]) -> String {
