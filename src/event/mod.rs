@@ -158,7 +158,9 @@ pub enum Event {
 pub fn parse(payload: &Value) -> Result<Event> {
     let with_way_out = |error: Error| match error.hint() {
         Some(_) => error,
-        None => error.with_hint("compare the event with the samples in `events/`; docs/events.md has every shape"),
+        None => {
+            error.with_hint("compare the event with the samples in `events/`; docs/events.md has every shape")
+        }
     };
     understand(payload).map_err(with_way_out)
 }

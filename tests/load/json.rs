@@ -157,7 +157,11 @@ fn what_contradicts_is_named() {
         "neither header nor data",
         "`;`…`holoload guess`",
     );
-    lab.load(&lab.put("a.parquet", "PAR1 and more bytes")).run().failed(2, "built without Parquet", "jsonl");
+    lab.load(&lab.put("a.parquet", "PAR1 and more bytes")).run().failed(
+        1,
+        "does not end as a Parquet file",
+        "cut short",
+    );
     told(&lab, &lab.address("a.json"), "parse: {format: jsonl, root: /a}").run().refused(
         2,
         "`root: /a`",
