@@ -182,7 +182,8 @@ impl CsvDecoder {
             self.carry_from(begin);
         }
 
-        if length > self.record_bytes_max {
+        // Of a record that is cut only its first lines count: where it is cut depends on the chunks, they do not.
+        if length > self.record_bytes_max && self.scanner.cut().is_none() {
             return Err(self.give_up());
         }
         if end.is_none() {
