@@ -135,7 +135,7 @@ fn pass(data: &Bytes, dialect: Dialect, encoder: Option<&Encoder>) -> Duration {
             }
             Step::NeedInput if at < data.len() => {
                 let end = (at + CHUNK_BYTES).min(data.len());
-                drop(decoder.push(data.slice(at..end)));
+                decoder.push(data.slice(at..end));
                 at = end;
             }
             Step::NeedInput => decoder.finish(),
@@ -187,7 +187,7 @@ fn count_records(mut decoder: Decoder, data: &Bytes) -> usize {
             Step::Record(_) => rows += 1,
             Step::NeedInput if at < data.len() => {
                 let end = (at + CHUNK_BYTES).min(data.len());
-                decoder.push(data.slice(at..end));
+                drop(decoder.push(data.slice(at..end)));
                 at = end;
             }
             Step::NeedInput => decoder.finish(),
