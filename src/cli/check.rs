@@ -9,7 +9,7 @@ use super::table::Table;
 use super::{Arguments, MEMORY_MIB, print, progress, text};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
-use crate::load::{Checked, Invocation, check};
+use crate::load::{Checked, check};
 use crate::object::{ObjectRef, Request};
 use crate::plan::Limits;
 use crate::report::{SCHEMA_VERSION, Status};
@@ -56,12 +56,7 @@ pub(super) async fn run(arguments: &Arguments, said: &CheckArguments) -> Result<
 }
 
 async fn one(context: &mut Context, request: &Request, is_json: bool) -> Checked {
-    let bar = progress::Bar::start(&request.object.to_string(), is_json);
-    let advance = |bytes: u64, size: Option<u64>, rows: u64| bar.advance(bytes, size, rows);
-    let invocation = Invocation { progress: Some(&advance), ..Invocation::default() };
-    let checked = check(context, request, &invocation).await;
-    bar.finish();
-    checked
+    progress::shown(request, is_json, async |invocation| check(context, request, invocation).await).await
 }
 
 /// The report's members, and beside them `mapping`, `bad_rows` and `duplicate_keys`.

@@ -7,7 +7,7 @@ use super::{Arguments, MEMORY_MIB, print, progress, settings_with, sources, styl
 use crate::aws::Aws;
 use crate::context::Context;
 use crate::error::{Class, Result};
-use crate::load::{Invocation, load};
+use crate::load::load;
 use crate::object::Request;
 use crate::plan::Limits;
 use crate::report::{self, Report, Status};
@@ -116,12 +116,7 @@ fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> Result
 }
 
 async fn load_with_progress(context: &mut Context, request: &Request, is_json: bool) -> Report {
-    let bar = progress::Bar::start(&request.object.to_string(), is_json);
-    let advance = |bytes: u64, size: Option<u64>, rows: u64| bar.advance(bytes, size, rows);
-    let invocation = Invocation { progress: Some(&advance), ..Invocation::default() };
-    let report = load(context, request, &invocation).await;
-    bar.finish();
-    report
+    progress::shown(request, is_json, async |invocation| load(context, request, invocation).await).await
 }
 
 pub(super) fn show(report: &Report) -> Result<()> {

@@ -7,9 +7,24 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::{style, text};
+use crate::load::Invocation;
+use crate::object::Request;
 
 /// Without a terminal so much time passes between two lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Does `work` on one object and shows how far it is.
+pub(super) async fn shown<T>(
+    request: &Request,
+    is_json: bool,
+    work: impl AsyncFnOnce(&Invocation<'_>) -> T,
+) -> T {
+    let bar = Bar::start(&request.object.to_string(), is_json);
+    let advance = |bytes: u64, size: Option<u64>, rows: u64| bar.advance(bytes, size, rows);
+    let outcome = work(&Invocation { progress: Some(&advance), ..Invocation::default() }).await;
+    bar.finish();
+    outcome
+}
 
 /// Rows, bytes, rate and, where the size is known, the time left of one load.
 pub(super) struct Bar {

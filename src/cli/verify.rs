@@ -6,7 +6,7 @@ use super::load::{requests, settings_to};
 use super::{Arguments, MEMORY_MIB, print, progress, style};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
-use crate::load::{Invocation, Verdict, verify};
+use crate::load::{Verdict, verify};
 use crate::object::Request;
 use crate::plan::Limits;
 
@@ -61,12 +61,7 @@ pub(super) async fn run(arguments: &Arguments, said: &VerifyArguments) -> Result
 }
 
 async fn one(context: &mut Context, request: &Request, is_json: bool) -> Result<Verdict> {
-    let bar = progress::Bar::start(&request.object.to_string(), is_json);
-    let advance = |bytes: u64, size: Option<u64>, rows: u64| bar.advance(bytes, size, rows);
-    let invocation = Invocation { progress: Some(&advance), ..Invocation::default() };
-    let verdict = verify(context, request, &invocation).await;
-    bar.finish();
-    verdict
+    progress::shown(request, is_json, async |invocation| verify(context, request, invocation).await).await
 }
 
 fn text(verdict: &Verdict) -> String {

@@ -41,10 +41,11 @@
 
 use std::mem;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::{memchr, memchr2, memmem};
 
 use self::scan::Scanner;
+use super::buffer::{BUFFER_KEEP_BYTES, join, reserve};
 use super::{Position, Record, Step};
 use crate::error::{Error, Result};
 
@@ -57,10 +58,6 @@ pub use self::scan::FIELD_COUNT_MAX;
 
 /// The largest record that can be allowed: spans are 32 bits wide.
 pub const RECORD_BYTES_CAP: usize = 1 << 30;
-
-/// What the carry and the decoded text keep allocated between records. Few records are longer, so that one huge
-/// record does not hold its memory for the rest of the object.
-const BUFFER_KEEP_BYTES: usize = 1 << 20;
 
 /// Decodes one object of delimited text.
 #[expect(clippy::struct_excessive_bools, reason = "what was seen, each by itself")]
@@ -139,14 +136,7 @@ impl CsvDecoder {
             return;
         }
         let rest = self.chunk.get(self.at..).unwrap_or_default();
-        self.chunk = if rest.is_empty() {
-            chunk
-        } else {
-            let mut joined = BytesMut::with_capacity(rest.len() + chunk.len());
-            joined.extend_from_slice(rest);
-            joined.extend_from_slice(&chunk);
-            joined.freeze()
-        };
+        self.chunk = join(rest, chunk);
         self.at = 0;
         self.scanner.forget_chunk();
     }
@@ -315,14 +305,5 @@ impl TooLong {
             .with_hint(format!(
                 "{cause}; if the record is really that long, give more memory: the limit grows with it"
             ))
-    }
-}
-
-/// Makes room for `extra` bytes, doubling as `Vec` does but not beyond `bytes_max`.
-pub(super) fn reserve(buffer: &mut Vec<u8>, extra: usize, bytes_max: usize) {
-    let needed = buffer.len() + extra;
-    if needed > buffer.capacity() {
-        let wanted = (2 * buffer.capacity()).min(bytes_max).max(needed);
-        buffer.reserve_exact(wanted - buffer.len());
     }
 }

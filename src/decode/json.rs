@@ -23,7 +23,7 @@
 
 use std::mem;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memchr;
 
 use self::extent::Extent;
@@ -31,6 +31,7 @@ use self::parse::Parser;
 use self::text::Text;
 use self::tree::Use;
 use self::walk::{Item, Met, Walk};
+use super::buffer::{BUFFER_KEEP_BYTES, BYTE_ORDER_MARK, join, reserve};
 use super::csv::RECORD_BYTES_CAP;
 use super::{Malformation, Position, Record, Step};
 use crate::error::{Error, Result};
@@ -45,11 +46,6 @@ mod walk;
 
 pub use self::path::{JsonPath, PATH_TOKENS_MAX};
 pub use self::survey::{SURVEY_BYTES, SURVEY_RECORDS, Survey};
-
-/// What the carry and the decoded text keep allocated between records.
-const BUFFER_KEEP_BYTES: usize = 1 << 20;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How records lie in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,14 +217,7 @@ impl JsonDecoder {
             return;
         }
         let rest = self.chunk.get(self.at..).unwrap_or_default();
-        self.chunk = if rest.is_empty() {
-            chunk
-        } else {
-            let mut joined = BytesMut::with_capacity(rest.len() + chunk.len());
-            joined.extend_from_slice(rest);
-            joined.extend_from_slice(&chunk);
-            joined.freeze()
-        };
+        self.chunk = join(rest, chunk);
         self.at = 0;
     }
 
@@ -328,7 +317,7 @@ impl JsonDecoder {
         self.at = begin + length;
         if !is_all || !self.carry.is_empty() {
             let part = self.chunk.get(begin..self.at).unwrap_or_default();
-            super::csv::reserve(&mut self.carry, part.len(), self.record_bytes_max);
+            reserve(&mut self.carry, part.len(), self.record_bytes_max);
             self.carry.extend_from_slice(part);
         }
         let taken = if self.carry.is_empty() { length } else { self.carry.len() };
@@ -481,7 +470,7 @@ impl JsonDecoder {
             });
         }
         let data = if self.parser.needs_decoding() {
-            super::csv::reserve(&mut self.decoded, raw.len(), RECORD_BYTES_CAP);
+            reserve(&mut self.decoded, raw.len(), RECORD_BYTES_CAP);
             self.decoded.extend_from_slice(raw);
             self.parser.decode(raw, &mut self.decoded);
             &self.decoded

@@ -4,12 +4,14 @@
 //! not depend on where the chunks were cut. It repairs nothing: a record that is not well formed comes out as
 //! [`Step::Malformed`], with its bytes.
 
+mod buffer;
 pub mod csv;
 mod format;
 pub mod json;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 
+pub(crate) use buffer::BYTE_ORDER_MARK;
 pub use format::{Format, HEAD_BYTES, JSON_REJECTS};
 
 /// Where a record begins.

@@ -47,8 +47,6 @@ const BATCH_LEVELS: u64 = 65_536;
 const GAP_BYTES: u64 = 64 * 1024;
 /// At least so much of a column is asked for at once.
 const PIECE_BYTES_MIN: u64 = 256 * 1024;
-/// What the buffer for a record keeps allocated.
-const BUFFER_KEEP_BYTES: usize = 1 << 20;
 
 /// What is wanted of a file: a column, or `column.member` of a struct.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,6 +27,7 @@ mod yaml;
 
 use crate::error::{Error, Result};
 use crate::inflate::Compression;
+pub use crate::row::Trim;
 use crate::settings::{HeaderRule, ParseSettings};
 
 pub use compare::Difference;
@@ -160,29 +161,6 @@ impl Newline {
             Self::Lf => "lf",
             Self::Crlf => "crlf",
             Self::Cr => "cr",
-        }
-    }
-}
-
-/// Which fields lose the blanks around them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trim {
-    /// None.
-    #[default]
-    None,
-    /// Those without quotes.
-    Unquoted,
-    /// All.
-    All,
-}
-
-impl Trim {
-    /// The word in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Unquoted => "unquoted",
-            Self::All => "all",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Dates and times: how one is written, as a strftime text in which the order of day and month is still open.
 
+use crate::row::{MONTHS, WEEKDAYS};
+
 /// Stand where the parts of a date in numbers are whose order is open.
 pub(super) const OPEN: [char; 3] = ['\u{1}', '\u{2}', '\u{3}'];
 
@@ -31,21 +33,6 @@ pub(super) struct Shape {
 
 /// Longer texts are none.
 const LENGTH_MAX: usize = 48;
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 pub(super) fn is_moment(text: &str) -> bool {
     shape(text).is_some()
@@ -191,7 +178,7 @@ impl<'a> Cursor<'a> {
     fn weekday(&mut self) {
         let rest = self.rest;
         let word = self.word();
-        let is_long = named(word, &DAYS);
+        let is_long = named(word, &WEEKDAYS);
         if let Some(is_long) = is_long {
             self.is_native = false;
             self.pattern.push_str(if is_long { "%A" } else { "%a" });

@@ -4,13 +4,12 @@ use bytes::Bytes;
 
 use super::{Hints, Note, Sample, TEXT_BYTES_MAX};
 use crate::charset::{self, Charset, Transcoder};
+use crate::decode::BYTE_ORDER_MARK;
 use crate::error::{Error, Result};
 use crate::inflate::{Compression, Inflater};
 
 /// The window that a compressed sample may ask for.
 const WINDOW_BYTES: usize = 128 << 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// A sample as text.
 pub(super) struct Plain {
     /// UTF-8 but for bytes that do not decode, without a byte-order mark.

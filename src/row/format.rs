@@ -14,6 +14,7 @@ use super::zone::{EPOCH_SECONDS, Zones};
 use crate::error::Result as Answer;
 pub use foreign::{from_java, from_ruby};
 use scan::Fields;
+pub use scan::{MONTHS, WEEKDAYS};
 
 /// A compiled pattern.
 ///

@@ -20,6 +20,17 @@ pub enum Trim {
     All,
 }
 
+impl Trim {
+    /// The word in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Unquoted => "unquoted",
+            Self::All => "all",
+        }
+    }
+}
+
 /// What a number of moments counts, from 1970-01-01 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Epoch {

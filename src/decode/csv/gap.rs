@@ -5,8 +5,7 @@ use std::mem;
 use memchr::{memchr, memchr2};
 
 use super::{CsvDecoder, RecordEnd};
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use crate::decode::BYTE_ORDER_MARK;
 
 /// What the text at hand begins with.
 enum Begins {

@@ -4,8 +4,9 @@ use super::leaf::Leaf;
 use super::nested;
 use super::schema::{Node, Shape};
 use super::value::{append_escaped, needs_escape};
-use super::{BUFFER_KEEP_BYTES, Field, Trouble};
+use super::{Field, Trouble};
 use crate::decode::Span;
+use crate::decode::buffer::BUFFER_KEEP_BYTES;
 
 #[derive(Default)]
 pub(super) struct Line {

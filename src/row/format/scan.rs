@@ -10,7 +10,8 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_MILLISECOND: i64 = 1_000;
 const MICROS_DIGITS: usize = 6;
 
-pub(super) const MONTHS: [&str; 12] = [
+/// Names of months, in small letters.
+pub const MONTHS: [&str; 12] = [
     "january",
     "february",
     "march",
@@ -24,7 +25,8 @@ pub(super) const MONTHS: [&str; 12] = [
     "november",
     "december",
 ];
-pub(super) const WEEKDAYS: [&str; 7] =
+/// Names of weekdays from Sunday on, in small letters.
+pub const WEEKDAYS: [&str; 7] =
     ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 const WEEKDAYS_JAPANESE: [&str; 7] = ["日", "月", "火", "水", "木", "金", "土"];
 const WEEKDAY_ENDINGS: [&str; 2] = ["曜日", "曜"];
