@@ -14,6 +14,9 @@ use crate::support::s3::{Fault, On, Stored};
 use crate::support::wait_until;
 use crate::world::{World, deliver, order_rows, orders};
 
+/// After each chunk of a slow body.
+const PAUSE_MS: u64 = 50;
+
 /// What the handler's role may do with the queue.
 type Permission = Arc<Mutex<bool>>;
 
@@ -69,8 +72,15 @@ pub fn message(id: &str, body: &str) -> Value {
 
 /// Bytes of this object come slowly: it takes many seconds to read.
 pub fn slow_down(world: &World, key: &str, chunk_bytes: u64) {
-    let chunks = Fault::SlowChunks { chunk_bytes, pause: Duration::from_millis(50) };
+    let chunks = Fault::SlowChunks { chunk_bytes, pause: Duration::from_millis(PAUSE_MS) };
     world.s3.fail_always(On::get(&world.bucket, key), chunks);
+}
+
+/// The same, so slowly that `count` invocations of `deadline_ms` each cannot read it all, on however fast a machine.
+pub fn outlast(world: &World, stored: &Stored, count: u64, deadline_ms: u64) {
+    // A quarter more: the last chunk of a request is not waited for.
+    let pauses = count * deadline_ms * 5 / 4 / PAUSE_MS;
+    slow_down(world, &stored.key, stored.size / pauses);
 }
 
 /// Delivers the object's message and whatever follows from it until the queue is empty, as SQS does: what an answer lists,

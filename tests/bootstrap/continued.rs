@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::chain::{Queue, assert_continued, drain, kill_after_a_checkpoint, message, slow_down};
+use crate::chain::{Queue, assert_continued, drain, kill_after_a_checkpoint, message, outlast, slow_down};
 use crate::http::HttpStub;
 use crate::support::runtime_api::RuntimeApi;
 use crate::world::{AMPLE_MS, World, deliver, failure, order_rows, orders, report};
@@ -29,7 +29,7 @@ fn an_object_takes_as_many_invocations_as_it_takes() {
     let (name, endpoint) = queue.environment();
     let handler = handler(&world, &[(name, &endpoint)]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 6 * 1024);
+    outlast(&world, &stored, 3, SHORT_MS);
     let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
     assert!(invocations >= 4, "{invocations} invocations");
     assert_eq!(world.rows(), order_rows(1..=ROWS, "long"));
@@ -64,7 +64,7 @@ fn json_is_handed_on_with_its_names() {
             "routes: [{object: '**', table: orders, parse: {root: /items}, write: {atomic: false}}]\n";
         let handler = handler(&world, &[(name, &endpoint), ("HOLOLOAD_CONFIG", config)]);
         let stored = world.put(key, text);
-        slow_down(&world, key, 16 * 1024);
+        outlast(&world, &stored, 2, SHORT_MS);
         let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
         assert!(invocations >= 3, "{key}: {invocations} invocations");
         assert_eq!(world.rows(), order_rows(1..=ROWS, "json"), "{key}");
@@ -92,7 +92,7 @@ fn kills_between_and_within_invocations_lose_and_double_nothing() {
     let (name, endpoint) = queue.environment();
     let handler = handler(&world, &[(name, &endpoint)]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 6 * 1024);
+    outlast(&world, &stored, 3, SHORT_MS);
     let kill = |number: usize, handler: &RuntimeApi| {
         if number.is_multiple_of(2) {
             std::thread::sleep(Duration::from_millis(300 * (number as u64 % 7)));
@@ -213,7 +213,7 @@ fn bad_rows_of_every_part_are_kept() {
         text = text.replace(&format!("\n{id},long,"), &format!("\n{id}x,long,"));
     }
     let stored = world.put("in/long.csv", text);
-    slow_down(&world, "in/long.csv", 6 * 1024);
+    outlast(&world, &stored, 2, SHORT_MS);
     let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
     assert!(invocations >= 3, "{invocations}");
     let good = (1..=ROWS).filter(|id| ![10, ROWS / 2, ROWS].contains(id));

@@ -1,6 +1,6 @@
 //! A mapping and an object that takes longer than one invocation: each part finds the same fields again.
 
-use crate::chain::{Queue, assert_continued, drain, slow_down};
+use crate::chain::{Queue, assert_continued, drain, outlast};
 use crate::world::{World, order_rows};
 
 const ROWS: u32 = 60_000;
@@ -26,7 +26,7 @@ fn each_invocation_finds_the_same_fields_again() {
             world.handler_with(&[("HOLOLOAD_CONFIG", &config), ("HOLOLOAD_TABLE", ""), (name, &endpoint)]);
         let text: String = header.map(str::to_owned).into_iter().chain(rows.clone()).collect();
         let stored = world.put("long.csv", text);
-        slow_down(&world, "long.csv", 6 * 1024);
+        outlast(&world, &stored, 3, SHORT_MS);
         let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
         assert!(invocations >= 4, "{invocations} invocations");
         assert_eq!(world.rows(), order_rows(1..=ROWS, "long"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::chain::{Queue, assert_continued, drain, kill_after_a_checkpoint, message, slow_down};
+use crate::chain::{Queue, assert_continued, drain, kill_after_a_checkpoint, message, outlast, slow_down};
 use crate::lab::world;
 use crate::support::runtime_api::{Outcome, RuntimeApi};
 use crate::support::standin::{Fault, Moment, Options, Profile};
@@ -22,7 +22,7 @@ fn in_several_invocations(profile: Profile) {
     let (name, endpoint) = queue.environment();
     let handler = world.handler_with(&[(name, &endpoint)]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 3 * 1024);
+    outlast(&world, &stored, 3, SHORT_MS);
     let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
     assert!(invocations >= 4, "{invocations} invocations");
     assert_eq!(world.rows(), order_rows(1..=ROWS, "long"));
@@ -50,7 +50,7 @@ fn kills_between_and_within_invocations_lose_and_double_nothing() {
     let (name, endpoint) = queue.environment();
     let handler = world.handler_with(&[(name, &endpoint)]);
     let stored = world.put("long.csv", orders(1..=ROWS, "long"));
-    slow_down(&world, "long.csv", 8 * 1024);
+    outlast(&world, &stored, 1, SHORT_MS);
     let kill = |number: usize, handler: &RuntimeApi| {
         if [2, 3].contains(&number) {
             std::thread::sleep(Duration::from_millis(700 * number as u64));

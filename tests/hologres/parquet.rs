@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use parquet::file::properties::WriterProperties;
 
-use crate::chain::{Queue, assert_continued, drain, slow_down};
+use crate::chain::{Queue, assert_continued, drain, outlast};
 use crate::lab::{Hologres, PROFILES, path, world};
 use crate::parquet_files::{Leaf, Values, file, nested, optional, required, texts};
 use crate::support::standin::{Options, Profile};
@@ -76,9 +76,9 @@ fn a_file_takes_as_many_invocations_as_it_takes() {
     let (name, endpoint) = queue.environment();
     let handler = world.handler_with(&[(name, &endpoint)]);
     let stored = world.s3.put(&world.bucket, "long.parquet", orders());
-    slow_down(&world, "long.parquet", 3 * 1024);
+    outlast(&world, &stored, 3, SHORT_MS);
     let invocations = drain(&handler, &queue, &stored, SHORT_MS, |_, _| {});
-    assert!(invocations >= 3, "{invocations} invocations");
+    assert!(invocations >= 4, "{invocations} invocations");
     assert_eq!(world.rows(), order_rows(1..=ROWS, "long"));
     assert_continued(&world.statuses("long.parquet"));
     let line = "SELECT row_count::text FROM holoload_ledger WHERE status = 'loaded'";
