@@ -130,6 +130,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over one element of a list of this type.
+    pub(super) fn pass_element(&mut self, kind: u8) -> Result<(), Trouble> {
+        self.skip_value(kind, DEPTH_MAX)
+    }
+
     fn skip_value(&mut self, kind: u8, depth: u8) -> Result<(), Trouble> {
         let depth = depth.checked_sub(1).ok_or(Trouble::Wrong)?;
         match kind {
