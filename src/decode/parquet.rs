@@ -27,6 +27,7 @@ use super::{Position, Record, Step};
 use crate::error::{Error, Result};
 
 mod chunk;
+mod claims;
 mod delta;
 mod footer;
 mod leaf;
@@ -250,7 +251,9 @@ impl ParquetDecoder {
             self.line.push_key(&field.key);
             self.line
                 .push(at, &field.node, leaves, self.bounds.record_bytes_max)
-                .and_then(|()| if is_at_record_end(&field.node, leaves) { Ok(()) } else { Err(Trouble::Levels) })
+                .and_then(
+                    |()| if is_at_record_end(&field.node, leaves) { Ok(()) } else { Err(Trouble::Levels) },
+                )
                 .map_err(|trouble| trouble.error(&field.node.name, position, self.bounds.record_bytes_max))?;
         }
         self.line.end(&self.fields, &self.leaves);

@@ -76,15 +76,16 @@ async fn read_footer(body: &mut ObjectBody, intake: &mut Intake<'_>) -> Result<(
     let tail = body.part(size.saturating_sub(TAIL_BYTES)..size).await?;
     // Parsed it takes several times its bytes.
     let bytes_max = intake.limits.record_bytes_max as u64;
-    let footer = match Footer::read_within(size, &tail, bytes_max).map_err(|error| intake.why_no_footer(error))? {
-        Tail::Footer(footer) => footer,
-        Tail::Wants(range) => {
-            let tail = body.part(range).await?;
-            match Footer::read_within(size, &tail, bytes_max)? {
-                Tail::Footer(footer) => footer,
-                Tail::Wants(_) => return Err(Error::bug("read a Parquet file's footer")),
+    let footer =
+        match Footer::read_within(size, &tail, bytes_max).map_err(|error| intake.why_no_footer(error))? {
+            Tail::Footer(footer) => footer,
+            Tail::Wants(range) => {
+                let tail = body.part(range).await?;
+                match Footer::read_within(size, &tail, bytes_max)? {
+                    Tail::Footer(footer) => footer,
+                    Tail::Wants(_) => return Err(Error::bug("read a Parquet file's footer")),
+                }
             }
-        }
-    };
+        };
     intake.open_footer(footer)
 }

@@ -126,6 +126,12 @@ fn counts_that_the_footer_does_not_bear_out_are_refused_before_room_is_made() {
         (groups, "it cannot be read"),
         (hollow, "it cannot be read"),
         (vec![0x15, 2, 0], "it has no schema"),
+        // A precision that says to be a truth: whoever reads a number all the same goes on elsewhere.
+        (
+            [&schema[..10], &[0x15, 2, 0x25, 0, 0x18, 1, b'x', 0x41, 0, 0, 0]].concat(),
+            "its schema cannot be read",
+        ),
+        ([&[0x36, 0][..], &schema[2..]].concat(), "its fields are not in order"),
     ] {
         let error = super::files::footer(&of_footer(&footer)).expect_err(what);
         assert_eq!(error.class(), Class::Input);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 
+use super::claims;
 use super::schema::{Node, Schema};
-use super::thrift::{Reader, STRUCT, Trouble};
 use crate::error::{Error, Result};
 
 /// Read first from the end of a file; most footers are shorter.
@@ -15,13 +15,6 @@ pub const TAIL_BYTES: u64 = 64 * 1024;
 /// The longest footer that is read: thousands of columns in thousands of row groups. Parsed it takes a few times as much, and
 /// 21 times as much where a hostile one says as little of each column as it can.
 pub const FOOTER_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Groups inside each other.
-const NESTING_MAX: usize = 64;
-/// Columns and groups of a schema: as many as a record may have fields.
-const SCHEMA_PARTS_MAX: u64 = 1 << 16;
-/// What an element of the footer's lists takes at least; fewer bytes hold none, and room is made for as many as a list says.
-const GROUP_BYTES_MIN: u64 = 16;
-const ELEMENT_BYTES_MIN: u64 = 3;
 /// The length of the footer, and the magic.
 const END_BYTES: u64 = 8;
 /// What a Parquet file begins and ends with.
@@ -104,7 +97,7 @@ impl Footer {
     }
 
     fn parse(size: u64, bytes: &[u8]) -> Result<Self> {
-        look_at(bytes)?;
+        claims::look_at(bytes)?;
         let parsed = catch_unwind(|| ParquetMetaDataReader::decode_metadata(bytes));
         let metadata = match parsed {
             Ok(Ok(metadata)) => metadata,
@@ -169,87 +162,6 @@ pub(super) fn chunk_range(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
     let start = u64::try_from(first).ok()?;
     let length = u64::try_from(chunk.compressed_size()).ok()?;
     Some(start..start.checked_add(length)?)
-}
-
-/// Looks at what the crate takes for granted: it calls itself for each group of the schema inside another, and makes room for as
-/// many elements as a list says to have.
-fn look_at(bytes: &[u8]) -> Result<()> {
-    let mut reader = Reader::new(bytes);
-    let mut has_schema = false;
-    let mut last = 0;
-    let unreadable = |_| damaged("it cannot be read");
-    while let Some(field) = reader.field(last).map_err(unreadable)? {
-        last = field.id;
-        match field.id {
-            2 => {
-                has_schema = true;
-                look_at_schema(&mut reader)?;
-            }
-            4 => pass_list(&mut reader, GROUP_BYTES_MIN).map_err(unreadable)?,
-            5 | 7 => pass_list(&mut reader, ELEMENT_BYTES_MIN).map_err(unreadable)?,
-            _ => reader.skip(field).map_err(unreadable)?,
-        }
-    }
-    if has_schema { Ok(()) } else { Err(damaged("it has no schema")) }
-}
-
-/// Passes over a list of structs, each of which takes so many bytes at least.
-fn pass_list(reader: &mut Reader<'_>, bytes_min: u64) -> std::result::Result<(), Trouble> {
-    let (count, kind) = reader.list()?;
-    let begin = reader.at();
-    for _ in 0..count {
-        reader.pass_element(kind)?;
-    }
-    let length = (reader.at() - begin) as u64;
-    let is_told = count == 0 || kind == STRUCT && count.saturating_mul(bytes_min) <= length;
-    if is_told { Ok(()) } else { Err(Trouble::Wrong) }
-}
-
-/// How deeply the schema's groups are nested, and whether they have as many members as they say.
-fn look_at_schema(reader: &mut Reader<'_>) -> Result<()> {
-    let unreadable = |_| damaged("its schema cannot be read");
-    let (count, kind) = reader.list().map_err(unreadable)?;
-    if kind != STRUCT {
-        return Err(damaged("its schema cannot be read"));
-    }
-    if count > SCHEMA_PARTS_MAX {
-        return Err(Error::input(format!(
-            "read the Parquet file's footer: its schema has {count} columns and groups, more than {SCHEMA_PARTS_MAX}"
-        ))
-        .with_hint("no table has so many: write the columns that are needed"));
-    }
-    let mut open: Vec<u32> = Vec::new();
-    for at in 0..count {
-        let children = child_count(reader).map_err(unreadable)?;
-        if u64::from(children) >= count - at {
-            return Err(damaged("a group of its schema has fewer members than it says"));
-        }
-        if let Some(left) = open.last_mut() {
-            *left = left.saturating_sub(1);
-        }
-        if children > 0 {
-            open.push(children);
-            if open.len() > NESTING_MAX {
-                return Err(damaged("its columns are nested too deeply"));
-            }
-        }
-        while open.last() == Some(&0) {
-            open.pop();
-        }
-    }
-    Ok(())
-}
-
-fn child_count(reader: &mut Reader<'_>) -> std::result::Result<u32, Trouble> {
-    let (mut last, mut children) = (0, 0);
-    while let Some(field) = reader.field(last)? {
-        last = field.id;
-        match field.id {
-            5 => children = reader.count()?,
-            _ => reader.skip(field)?,
-        }
-    }
-    Ok(children)
 }
 
 fn no_parquet() -> Error {

@@ -216,7 +216,11 @@ impl Scanner {
 
     fn meet_unquoted(&mut self, text: &Text<'_>, offset: usize, mark: u8) -> Met {
         // The second half of a line end that is escaped.
-        if mark == b'\n' && self.options.unquoted_escape.is_some() && offset == self.after_return && offset > 0 {
+        if mark == b'\n'
+            && self.options.unquoted_escape.is_some()
+            && offset == self.after_return
+            && offset > 0
+        {
             self.count_line(text, offset, mark);
             return Met::Within;
         }
