@@ -99,6 +99,8 @@ pub enum ExtraFields {
     /// It is a reject.
     #[default]
     Refuse,
+    /// It is a reject unless the surplus fields are empty, without quotes; those go nowhere.
+    Empty,
     /// The surplus fields go nowhere.
     Ignore,
 }

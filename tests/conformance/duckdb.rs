@@ -206,7 +206,9 @@ fn asked(call: &Call) -> Result<Asked, String> {
         said.insert("escape_unquoted".to_owned(), json!(has_own && is_byte));
     }
     // Where the columns are known, a delimiter at the end is no other one; in a single column an empty line is a value.
-    said.insert("trailing_delimiter".to_owned(), json!(asked.columns.is_some()));
+    if asked.columns.is_some() {
+        said.insert("extra_fields".to_owned(), json!("empty"));
+    }
     if said.contains_key("missing_fields") {
         asked.keeps_empty_lines_of_one = true;
     }
