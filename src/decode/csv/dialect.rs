@@ -101,6 +101,7 @@ pub enum StrayQuotes {
 
 /// How the text is laid out. The marks should differ from one another and from CR and LF; where they do not, line
 /// ends win over the delimiter, and the delimiter over the quote.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
     /// Stands between two fields.
