@@ -59,6 +59,9 @@ fn dialect(head: &[u8; 8]) -> Dialect {
         stray_quotes: if head[5] & 1 == 0 { StrayQuotes::Refuse } else { StrayQuotes::Accept },
         passes_blanks: head[5] & 2 != 0,
         field_bytes_max: (head[5] & 4 != 0).then_some(u32::from(head[5] >> 3)),
+        escapes_unquoted: head[4] & 4 != 0,
+        keeps_empty_lines: head[4] & 8 != 0,
+        drops_last_delimiter: head[4] & 16 != 0,
     }
 }
 

@@ -29,10 +29,10 @@
 //! pair or follows an escape, so that none opens a field that stays open.
 //!
 //! A [`Dialect`] may ask for more, at the price of speed: delimiters of several bytes, one line end only, stray
-//! quotes as data, blanks beside quotes, a limit for quoted fields. A field beyond the limit is given up like a
+//! quotes as data, blanks beside quotes, escapes outside quotes, a limit for quoted fields. A field beyond the limit is given up like a
 //! quote that is never closed, except where stray quotes are data: there a quote behind it may well open another
 //! such field, so that the record, and an open quote the rest of the object, is lost whole. Comments are passed
-//! over where a record could begin and cost nothing.
+//! over where a record could begin and cost nothing, nor do empty lines as records and delimiters that end a record.
 //!
 //! There is one path for all records of a dialect, not one for quoted and one for others, and `csv-core` is the oracle of the
 //! tests, not the engine. To find those two faults takes a state machine over the original bytes, and one that
@@ -68,6 +68,8 @@ pub struct CsvDecoder {
     skip_lines: u64,
     comment: Option<Marker>,
     record_end: RecordEnd,
+    keeps_empty_lines: bool,
+    drops_last_delimiter: bool,
     chunk: Bytes,
     /// The first byte of the chunk that is neither answered nor carried.
     at: usize,
@@ -104,6 +106,8 @@ impl CsvDecoder {
             skip_lines: dialect.skip_lines,
             comment: dialect.comment,
             record_end: dialect.record_end,
+            keeps_empty_lines: dialect.keeps_empty_lines,
+            drops_last_delimiter: dialect.drops_last_delimiter,
             chunk: Bytes::new(),
             at: 0,
             carry: Vec::new(),
@@ -242,6 +246,9 @@ impl CsvDecoder {
 
         if let Some((malformation, field)) = self.scanner.malformed() {
             return Step::Malformed { position, raw, malformation, field };
+        }
+        if self.drops_last_delimiter {
+            self.scanner.drop_last_delimiter();
         }
         let data = if self.scanner.has_escape() {
             reserve(&mut self.decoded, raw.len(), self.record_bytes_max);

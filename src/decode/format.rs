@@ -1,5 +1,7 @@
 //! Which format an object is in: what was said of it, then its name, then its content type, then its first bytes.
 
+use std::ops::Range;
+
 use crate::error::{Error, Result};
 
 /// How records lie in an object.
@@ -103,7 +105,9 @@ impl Format {
         if !is_enough && head.len() < MAGIC_BYTES {
             return Ok(None);
         }
-        if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
+        let marked = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what);
+        let tar = (head.get(TAR_MARK) == Some(b"ustar")).then_some(TAR);
+        if let Some(what) = marked.or(tar) {
             return foreign(known, what);
         }
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
@@ -154,11 +158,13 @@ fn is_member(line: &[u8]) -> bool {
     matches!(inner.first(), None | Some(b'"' | b'}'))
 }
 
-/// The longest of the marks below.
-const MAGIC_BYTES: usize = 9;
+/// Where the mark of a tar archive stands, behind the first name and what is said of it; the other marks are shorter.
+const TAR_MARK: Range<usize> = 257..262;
+const MAGIC_BYTES: usize = TAR_MARK.end;
 const PARQUET: &str = "a Parquet file";
-/// What other formats begin with; all of it ASCII, so that no charset changes it.
-const FOREIGN: [(&[u8], &str); 8] = [
+const STILL_PACKED: &str = "still compressed";
+/// What other formats begin with; ASCII but for what is in no charset at all.
+const FOREIGN: [(&[u8], &str); 14] = [
     (b"PAR1", PARQUET),
     (b"Obj\x01", "an Avro file"),
     (b"ORC", "an ORC file"),
@@ -167,7 +173,15 @@ const FOREIGN: [(&[u8], &str); 8] = [
     (b"SQLite fo", "an SQLite database"),
     (b"<?xml", "an XML document"),
     (b"<!DOCTYPE", "an HTML page"),
+    (b"\x1f\x8b\x08", STILL_PACKED),
+    (b"\x28\xb5\x2f\xfd", STILL_PACKED),
+    (b"BZh91AY&SY", STILL_PACKED),
+    (b"\xfd7zXZ\0", STILL_PACKED),
+    // The mark of UTF-16, and then a zero where none is.
+    (b"\xef\xbb\xbf\0", "text in UTF-32"),
+    (b"\0\0\xfe\xff", "text in UTF-32"),
 ];
+const TAR: &str = "a tar archive";
 
 fn foreign(known: Option<Format>, what: &str) -> Result<Option<Format>> {
     if what == PARQUET && known.is_none_or(|known| known == Format::Parquet) {
@@ -177,10 +191,11 @@ fn foreign(known: Option<Format>, what: &str) -> Result<Option<Format>> {
         Some(known) => Error::input(format!("the object is {what}, not {}", known.name())),
         None => Error::input(format!("the object is {what}")),
     };
-    Err(error.with_hint(if what == PARQUET {
-        "name it .parquet, or say `parse: {format: parquet}`"
-    } else {
-        "csv, tsv, jsonl, json and parquet are read: write it as one of them"
+    Err(error.with_hint(match what {
+        PARQUET => "name it .parquet, or say `parse: {format: parquet}`",
+        STILL_PACKED => "it was compressed twice, or `compression: none` is said of it: compress it once, and leave the key out",
+        TAR => "an object is one file: put those of the archive each by itself",
+        _ => "csv, tsv, jsonl, json and parquet are read: write it as one of them, in UTF-8",
     }))
 }
 
@@ -257,11 +272,17 @@ mod tests {
         }
         let array = Format::of_head(Some(Format::JsonLines), b"[\n{\"a\":1}]", true).expect_err("an array");
         assert!(array.to_string().contains("a JSON array, not jsonl"), "{array}");
+        let packed = Format::of_head(Some(Format::Csv), b"\x1f\x8b\x08\0", true).expect_err("gzip");
+        assert!(packed.to_string().contains("still compressed, not csv"), "{packed}");
+        let tar = format!("a.csv{}ustar\0", "\0".repeat(252));
         for (head, what) in [
             ("PAR1\u{15}\u{4}\u{15}\u{10}\u{15}", "a Parquet file, not csv"),
             ("Obj\u{1}\u{4}\u{14}avro", "an Avro file"),
             ("ORC\u{8}\u{3}\u{10}\u{1}\u{1}\u{1}", "an ORC file"),
             ("<?xml version=\"1.0\"?>", "an XML document"),
+            (&tar, "a tar archive, not csv"),
+            ("BZh91AY&SY\0", "still compressed, not csv"),
+            ("\u{feff}\0a\0", "text in UTF-32"),
         ] {
             let error = Format::of_head(Some(Format::Csv), head.as_bytes(), true).expect_err(head);
             assert!(error.to_string().contains(what), "{error}");

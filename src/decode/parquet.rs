@@ -27,6 +27,7 @@ use super::{Position, Record, Step};
 use crate::error::{Error, Result};
 
 mod chunk;
+mod claims;
 mod delta;
 mod footer;
 mod leaf;
@@ -250,6 +251,9 @@ impl ParquetDecoder {
             self.line.push_key(&field.key);
             self.line
                 .push(at, &field.node, leaves, self.bounds.record_bytes_max)
+                .and_then(
+                    |()| if is_at_record_end(&field.node, leaves) { Ok(()) } else { Err(Trouble::Levels) },
+                )
                 .map_err(|trouble| trouble.error(&field.node.name, position, self.bounds.record_bytes_max))?;
         }
         self.line.end(&self.fields, &self.leaves);
@@ -361,6 +365,12 @@ impl ParquetDecoder {
         self.batch_left = count;
         Ok(true)
     }
+}
+
+/// Whether nothing of a record is left in a field's leaves: what was left would be taken for the next one's.
+fn is_at_record_end(node: &Node, leaves: &[Leaf]) -> bool {
+    matches!(node.shape, schema::Shape::Leaf(_))
+        || leaves.iter().all(|leaf| leaf.peek().is_none_or(|(_, repetition)| repetition == 0))
 }
 
 /// The first of the ranges, and what lies close enough behind it.

@@ -74,15 +74,18 @@ async fn read_footer(body: &mut ObjectBody, intake: &mut Intake<'_>) -> Result<(
     // Of standard input the size is not known: it is refused when a part of it is read.
     let size = body.version.size.unwrap_or(0);
     let tail = body.part(size.saturating_sub(TAIL_BYTES)..size).await?;
-    let footer = match Footer::read(size, &tail).map_err(|error| intake.why_no_footer(error))? {
-        Tail::Footer(footer) => footer,
-        Tail::Wants(range) => {
-            let tail = body.part(range).await?;
-            match Footer::read(size, &tail)? {
-                Tail::Footer(footer) => footer,
-                Tail::Wants(_) => return Err(Error::bug("read a Parquet file's footer")),
+    // Parsed it takes several times its bytes.
+    let bytes_max = intake.limits.record_bytes_max as u64;
+    let footer =
+        match Footer::read_within(size, &tail, bytes_max).map_err(|error| intake.why_no_footer(error))? {
+            Tail::Footer(footer) => footer,
+            Tail::Wants(range) => {
+                let tail = body.part(range).await?;
+                match Footer::read_within(size, &tail, bytes_max)? {
+                    Tail::Footer(footer) => footer,
+                    Tail::Wants(_) => return Err(Error::bug("read a Parquet file's footer")),
+                }
             }
-        }
-    };
+        };
     intake.open_footer(footer)
 }

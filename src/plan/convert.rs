@@ -20,6 +20,7 @@ pub(super) fn rules(parse: &ParseSettings) -> Rules {
             settings::Trim::All => Trim::All,
         },
         extra_fields: parse.extra_fields == ExtraFields::Ignore,
+        extra_empty_fields: parse.extra_fields == ExtraFields::Empty,
         missing_fields: parse.missing_fields == MissingFields::Null,
         ..Rules::default()
     }

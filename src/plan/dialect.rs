@@ -16,7 +16,13 @@ pub fn dialect(parse: &ParseSettings) -> Result<Dialect> {
     };
     let delimiter = delimiter(parse)?;
     let comment = comment(&parse.comment)?;
-    apart(delimiter, quote, escape, comment)?;
+    apart(delimiter, quote, escape, comment, parse.escape_unquoted)?;
+    if parse.escape_unquoted && (escape == Escape::Doubled || delimiter.byte().is_none()) {
+        return Err(Error::config(
+            "`escape_unquoted` needs an `escape` that is not the quote, and a `delimiter` of one byte",
+        )
+        .with_hint("write `escape: '\\'`, or leave `escape_unquoted` out"));
+    }
     Ok(Dialect {
         delimiter,
         quote,
@@ -35,6 +41,9 @@ pub fn dialect(parse: &ParseSettings) -> Result<Dialect> {
         },
         passes_blanks: parse.trim != Trim::None,
         field_bytes_max: parse.field_bytes_max,
+        escapes_unquoted: parse.escape_unquoted,
+        keeps_empty_lines: parse.empty_lines == settings::EmptyLines::Record,
+        drops_last_delimiter: parse.trailing_delimiter,
     })
 }
 
@@ -73,12 +82,18 @@ fn comment(text: &str) -> Result<Option<Marker>> {
 }
 
 /// No mark may be part of another one, or stand where another one is looked for.
-fn apart(delimiter: Delimiter, quote: Option<u8>, escape: Escape, comment: Option<Marker>) -> Result<()> {
+fn apart(
+    delimiter: Delimiter,
+    quote: Option<u8>,
+    escape: Escape,
+    comment: Option<Marker>,
+    escapes_unquoted: bool,
+) -> Result<()> {
     let of_lines = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let is_in_delimiter = |byte: u8| delimiter.as_bytes().contains(&byte);
     let is_comment_s = |byte: u8| comment.is_some_and(|marker| marker.as_bytes().first() == Some(&byte));
     let escape = match escape {
-        Escape::Byte(byte) if quote.is_some() => Some(byte),
+        Escape::Byte(byte) if quote.is_some() || escapes_unquoted => Some(byte),
         Escape::Byte(_) | Escape::Doubled => None,
     };
     let clash = if delimiter.as_bytes().iter().any(of_lines) {
@@ -118,6 +133,9 @@ fn optional_byte(text: &str, name: &str) -> Result<Option<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const UNQUOTED_NEEDS: &str =
+        "`escape_unquoted` needs an `escape` that is not the quote, and a `delimiter` of one byte";
 
     fn said(change: impl FnOnce(&mut ParseSettings)) -> ParseSettings {
         let mut parse = ParseSettings::default();
@@ -162,7 +180,7 @@ mod tests {
     #[test]
     fn marks_that_could_be_taken_for_one_another_are_refused() {
         type Change = fn(&mut ParseSettings);
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 11] = [
             ("`delimiter` must differ from the line ends", |parse| parse.delimiter = Some("a\r".to_owned())),
             ("`quote` and `escape` must differ from the line ends", |parse| parse.quote = "\n".to_owned()),
             ("`comment` must differ from the line ends", |parse| parse.comment = "#\n".to_owned()),
@@ -170,6 +188,18 @@ mod tests {
             ("`delimiter` must differ from `escape`", |parse| {
                 parse.delimiter = Some("\\|".to_owned());
                 parse.escape = "\\".to_owned();
+            }),
+            ("`delimiter` must differ from `escape`", |parse| {
+                parse.quote = String::new();
+                parse.delimiter = Some("\\".to_owned());
+                parse.escape = "\\".to_owned();
+                parse.escape_unquoted = true;
+            }),
+            (UNQUOTED_NEEDS, |parse| parse.escape_unquoted = true),
+            (UNQUOTED_NEEDS, |parse| {
+                parse.escape_unquoted = true;
+                parse.escape = "\\".to_owned();
+                parse.delimiter = Some("||".to_owned());
             }),
             ("`comment` must differ from `quote`", |parse| parse.comment = "\"#".to_owned()),
             ("`comment` must differ from `delimiter`", |parse| parse.comment = ",,".to_owned()),

@@ -37,7 +37,7 @@ use std::io::Write as _;
 
 use jiff::tz::TimeZone;
 
-use crate::decode::Record;
+use crate::decode::{Record, Span};
 use crate::table::Kind;
 use convert::{Converter, Scratch};
 pub use extras::Members;
@@ -62,6 +62,8 @@ pub struct Rules {
     pub trim: Trim,
     /// Whether a record may have more fields than the others; they go nowhere.
     pub extra_fields: bool,
+    /// Whether it may if those are empty, without quotes.
+    pub extra_empty_fields: bool,
     /// Whether a record may have fewer; what it lacks is NULL.
     pub missing_fields: bool,
     /// What local times in `timestamptz` columns are local to.
@@ -78,6 +80,7 @@ impl Default for Rules {
             has_absent: false,
             trim: Trim::None,
             extra_fields: false,
+            extra_empty_fields: false,
             missing_fields: false,
             zone: TimeZone::UTC,
             moments: Moments::default(),
@@ -325,8 +328,11 @@ impl Encoder {
         if found < expected && self.rules.missing_fields {
             return Ok(());
         }
-        match record.spans.get(..expected) {
-            Some(spans) if self.rules.extra_fields => {
+        let is_empty = |span: &Span| !span.is_quoted && span.start == span.end;
+        match record.spans.split_at_checked(expected) {
+            Some((spans, extra))
+                if self.rules.extra_fields || self.rules.extra_empty_fields && extra.iter().all(is_empty) =>
+            {
                 record.spans = spans;
                 Ok(())
             }

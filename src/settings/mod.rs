@@ -23,7 +23,8 @@ pub use columns::{ColumnSettings, Drift, FieldRef, Missing, check_type};
 pub use environment::{Environment, VARIABLES};
 pub use op::OpSettings;
 pub use parse::{
-    ExtraFields, HeaderMatch, HeaderRule, MissingFields, Newline, ParseSettings, RecordEnd, StrayQuotes, Trim,
+    EmptyLines, ExtraFields, HeaderMatch, HeaderRule, MissingFields, Newline, ParseSettings, RecordEnd,
+    StrayQuotes, Trim,
 };
 pub use snapshot::{Removal, Scope};
 

@@ -38,6 +38,17 @@ pub enum StrayQuotes {
     Accept,
 }
 
+/// What an empty line is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmptyLines {
+    /// No record.
+    #[default]
+    Skip,
+    /// A record with one empty field.
+    Record,
+}
+
 /// The line end that a file uses. For people and for writing: records end at any all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,6 +99,8 @@ pub enum ExtraFields {
     /// It is a reject.
     #[default]
     Refuse,
+    /// It is a reject unless the surplus fields are empty, without quotes; those go nowhere.
+    Empty,
     /// The surplus fields go nowhere.
     Ignore,
 }
@@ -123,6 +136,8 @@ pub struct ParseSettings {
     pub quote: String,
     /// One character; the quote itself means that a quote is doubled.
     pub escape: String,
+    /// It works outside quotes as well.
+    pub escape_unquoted: bool,
     /// Quotes inside quoted fields.
     pub stray_quotes: StrayQuotes,
     /// The line end that the file uses.
@@ -133,6 +148,10 @@ pub struct ParseSettings {
     pub comment: String,
     /// Physical lines to pass over at the beginning.
     pub skip_lines: u64,
+    /// What an empty line is.
+    pub empty_lines: EmptyLines,
+    /// A delimiter at the end of a record starts no field.
+    pub trailing_delimiter: bool,
     /// Blanks around fields.
     pub trim: Trim,
     /// An unquoted field that equals one of them is NULL.
@@ -163,11 +182,14 @@ impl Default for ParseSettings {
             delimiter: None,
             quote: "\"".to_owned(),
             escape: "\"".to_owned(),
+            escape_unquoted: false,
             stray_quotes: StrayQuotes::Refuse,
             newline: Newline::Auto,
             record_end: RecordEnd::Any,
             comment: String::new(),
             skip_lines: 0,
+            empty_lines: EmptyLines::Skip,
+            trailing_delimiter: false,
             trim: Trim::None,
             null_string: vec![String::new()],
             null_quoted: false,
@@ -237,8 +259,8 @@ mod tests {
     fn every_key_is_read() {
         let said = read(
             r#"{"format":"csv","charset":"utf-8","compression":"none","header":true,"header_match":"relaxed",
-            "delimiter":"||","quote":"'","escape":"\\","stray_quotes":"accept","newline":"crlf","record_end":"lf",
-            "comment":"--","skip_lines":2,"trim":"all","null_string":["","\\N"],"null_quoted":true,
+            "delimiter":"||","quote":"'","escape":"\\","escape_unquoted":true,"stray_quotes":"accept","newline":"crlf","record_end":"lf",
+            "comment":"--","skip_lines":2,"empty_lines":"record","trailing_delimiter":true,"trim":"all","null_string":["","\\N"],"null_quoted":true,
             "field_bytes_max":131072,"extra_fields":"ignore","missing_fields":"null","root":"/data"}"#,
         );
         let expected = ParseSettings {
@@ -250,11 +272,14 @@ mod tests {
             delimiter: Some("||".to_owned()),
             quote: "'".to_owned(),
             escape: "\\".to_owned(),
+            escape_unquoted: true,
             stray_quotes: StrayQuotes::Accept,
             newline: Newline::Crlf,
             record_end: RecordEnd::Lf,
             comment: "--".to_owned(),
             skip_lines: 2,
+            empty_lines: EmptyLines::Record,
+            trailing_delimiter: true,
             trim: Trim::All,
             null_string: vec![String::new(), "\\N".to_owned()],
             null_quoted: true,

@@ -199,6 +199,18 @@ fn asked(call: &Call) -> Result<Asked, String> {
     }
     if said.get("stray_quotes").is_some() {
         said.entry("quote").or_insert(json!("\""));
+        let quote = said["quote"].clone();
+        let has_own = said.get("escape").is_some_and(|escape| *escape != quote && *escape != json!(""));
+        let is_byte =
+            said.get("delimiter").is_none_or(|mark| mark.as_str().is_some_and(|mark| mark.len() == 1));
+        said.insert("escape_unquoted".to_owned(), json!(has_own && is_byte));
+    }
+    // Where the columns are known, a delimiter at the end is no other one; in a single column an empty line is a value.
+    if asked.columns.is_some() {
+        said.insert("extra_fields".to_owned(), json!("empty"));
+    }
+    if said.contains_key("missing_fields") {
+        asked.keeps_empty_lines_of_one = true;
     }
     asked.said = said;
     // Numbers and times may have blanks around them.

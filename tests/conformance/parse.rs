@@ -40,6 +40,8 @@ pub(crate) struct Asked {
     pub(crate) kinds: Vec<(String, Kind)>,
     /// Rules of columns, as in `columns:`.
     pub(crate) rules: Map<String, Value>,
+    /// An empty line is a record if the guess finds one column.
+    pub(crate) keeps_empty_lines_of_one: bool,
     /// Columns as they were guessed for a file without header.
     pub(crate) guessed: Vec<(String, Kind)>,
 }
@@ -99,6 +101,9 @@ fn add_guess(path: &Path, raw: &[u8], asked: &mut Asked) -> Result<()> {
     let parse = &Settings::read(Some(&yaml), &Environment::of([]))?.routes[0].parse;
     for (key, value) in keys(parse) {
         asked.said.entry(key).or_insert(value);
+    }
+    if asked.keeps_empty_lines_of_one && guessed.columns.len() == 1 {
+        asked.said.insert("empty_lines".to_owned(), json!("record"));
     }
     if asked.columns.is_some() {
         return Ok(());

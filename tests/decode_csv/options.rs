@@ -35,6 +35,51 @@ fn assert_cases(cases: &[(Dialect, &[u8], &[&str])]) {
 }
 
 #[test]
+fn escapes_outside_quotes_make_marks_data_and_nothing_else() {
+    const ESCAPED: Dialect = Dialect { escapes_unquoted: true, ..BACKSLASH };
+    const BARE: Dialect = Dialect { quote: None, ..ESCAPED };
+    assert_cases(&[
+        (ESCAPED, br"a\,b,c", &["1:0 <a,b>|c"]),
+        (ESCAPED, br#"\"a\\,\",C:\new"#, &[r#"1:0 <"a\>|<">|C:\new"#]),
+        // What stands for NULL and what is escaped so as not to.
+        (ESCAPED, br"\N,\\N,a\", &[r"1:0 \N|<\N>|a\"]),
+        (ESCAPED, b"a\\\nb,c\nd,e", &["1:0 <a\nb>|c", "3:7 d|e"]),
+        (ESCAPED, b"a\\\r\nb\r\nc", &["1:0 <a\r\nb>", "3:7 c"]),
+        (ESCAPED, br#""a\",b",\,"#, &[r#"1:0 <a",b>|<,>"#]),
+        (ESCAPED, br#""a"\,b,c"#, &["1:0 field 0: text after a closing quote"]),
+        (BARE, br#""a\,b",c"#, &[r#"1:0 <"a,b">|c"#]),
+        (Dialect { record_end: RecordEnd::Crlf, ..BARE }, b"a\\\r\nb\r\nc", &["1:0 <a\r\nb>", "3:7 c"]),
+        (Dialect { record_end: RecordEnd::Lf, ..BARE }, b"a\\\nb\r\nc", &["1:0 <a\nb\r>", "3:6 c"]),
+        // Not asked for, or with nothing to ask for.
+        (BACKSLASH, br"a\,b", &[r"1:0 a\|b"]),
+        (Dialect { escapes_unquoted: true, ..CSV }, br"a\,b", &[r"1:0 a\|b"]),
+    ]);
+}
+
+#[test]
+fn empty_lines_are_records_where_that_is_asked_for() {
+    const KEEPING: Dialect = Dialect { keeps_empty_lines: true, ..CSV };
+    assert_cases(&[
+        (KEEPING, b"", &[]),
+        (KEEPING, b"a\n", &["1:0 a"]),
+        (KEEPING, b"a\n\nb\n\n", &["1:0 a", "2:2 ", "3:3 b", "4:5 "]),
+        (KEEPING, b"\r\n\r\na\r\n", &["1:0 ", "2:2 ", "3:4 a"]),
+        (Dialect { comment: Marker::new(b"#"), skip_lines: 1, ..KEEPING }, b"\n#\n\na", &["3:3 ", "4:4 a"]),
+        (Dialect { record_end: RecordEnd::Crlf, ..KEEPING }, b"\r\n\n\r\n", &["1:0 ", "2:2 \n"]),
+    ]);
+}
+
+#[test]
+fn a_delimiter_at_the_end_starts_no_field_where_that_is_asked_for() {
+    const DROPPING: Dialect = Dialect { drops_last_delimiter: true, ..CSV };
+    assert_cases(&[
+        (DROPPING, b"a,b,\nc,,\n,\n\"\"\n", &["1:0 a|b", "2:5 c|", "3:9 ", "4:11 <>"]),
+        (DROPPING, b"a,\"\"\nb,c", &["1:0 a|<>", "2:5 b|c"]),
+        (Dialect { passes_blanks: true, ..DROPPING }, b"a, \n\"b\" ,", &["1:0 a| ", "2:4 <b>"]),
+    ]);
+}
+
+#[test]
 fn a_marker_has_1_to_8_bytes() {
     assert_eq!(Marker::new(b""), None);
     assert_eq!(Marker::new(b"123456789"), None);
@@ -284,8 +329,10 @@ fn dialects() -> impl Strategy<Value = Dialect> {
     let base = prop::sample::select(vec![CSV, CSV, BACKSLASH, BACKSLASH, UNQUOTED]);
     let stray = prop::sample::select(vec![StrayQuotes::Refuse, StrayQuotes::Refuse, StrayQuotes::Accept]);
     let limit = prop::sample::select(vec![None, None, Some(0), Some(1), Some(3), Some(9)]);
-    (delimiter, record_end, comment, base, stray, limit, any::<bool>(), 0..2_u64).prop_map(
-        |(delimiter, record_end, comment, base, stray_quotes, field_bytes_max, passes_blanks, skip_lines)| {
+    let more = any::<[bool; 4]>();
+    (delimiter, record_end, comment, base, stray, limit, more, 0..2_u64).prop_map(
+        |(delimiter, record_end, comment, base, stray_quotes, field_bytes_max, more, skip_lines)| {
+            let [passes_blanks, escapes_unquoted, keeps_empty_lines, drops_last_delimiter] = more;
             Dialect {
                 delimiter: Delimiter::new(delimiter.as_bytes()).unwrap(),
                 comment: comment.and_then(|text| Marker::new(text.as_bytes())),
@@ -293,6 +340,9 @@ fn dialects() -> impl Strategy<Value = Dialect> {
                 stray_quotes,
                 field_bytes_max,
                 passes_blanks,
+                escapes_unquoted,
+                keeps_empty_lines,
+                drops_last_delimiter,
                 skip_lines,
                 ..base
             }

@@ -40,7 +40,7 @@ pub(crate) fn decode(dialect: Dialect, text: &[u8]) -> Vec<Seen> {
     let mut seen = Vec::new();
     while at < text.len() {
         let is_comment = dialect.comment.is_some_and(|marker| text[at..].starts_with(marker.as_bytes()));
-        if is_comment || reader.line_end(at).is_some() {
+        if is_comment || !dialect.keeps_empty_lines && reader.line_end(at).is_some() {
             at = reader.line_from(at);
             line += 1;
             continue;
@@ -52,13 +52,34 @@ pub(crate) fn decode(dialect: Dialect, text: &[u8]) -> Vec<Seen> {
         at = found.end;
         seen.push(match found.fault {
             Some((malformation, field)) => Seen::Malformed { position, raw, malformation, field },
-            None => Seen::Record { position, raw, fields: found.fields },
+            None => Seen::Record { position, raw, fields: reader.without_last(found.fields) },
         });
     }
     seen
 }
 
 impl Reader<'_> {
+    fn without_last(&self, mut fields: Vec<(Vec<u8>, bool)>) -> Vec<(Vec<u8>, bool)> {
+        let is_nothing = fields.last().is_some_and(|(text, is_quoted)| text.is_empty() && !is_quoted);
+        if self.dialect.drops_last_delimiter && is_nothing && fields.len() > 1 {
+            fields.pop();
+        }
+        fields
+    }
+
+    /// What an escape at `at`, outside quotes, makes data.
+    fn escaped(&self, at: usize) -> Option<&[u8]> {
+        let Escape::Byte(escape) = self.dialect.escape else { return None };
+        let delimiter = self.dialect.delimiter.byte()?;
+        if !self.dialect.escapes_unquoted || self.text[at] != escape {
+            return None;
+        }
+        let rest = &self.text[at + 1..];
+        let next = *rest.first()?;
+        let is_mark = [escape, delimiter, b'\r', b'\n'].contains(&next) || Some(next) == self.dialect.quote;
+        is_mark.then(|| &rest[..if rest.starts_with(b"\r\n") { 2 } else { 1 }])
+    }
+
     fn line_end(&self, at: usize) -> Option<usize> {
         let rest = &self.text[at..];
         let ends: &[&[u8]] = match self.dialect.record_end {
@@ -147,12 +168,16 @@ impl Reader<'_> {
                     }
                 }
             }
+            let (mut text, mut has_escape) = (self.text[at..end].to_vec(), false);
             while end < self.text.len() && self.line_end(end).is_none() && self.delimiter(end).is_none() {
-                end += 1;
+                let escaped = self.escaped(end);
+                has_escape |= escaped.is_some();
+                text.extend_from_slice(escaped.unwrap_or(&self.text[end..=end]));
+                end += 1 + escaped.map_or(0, <[u8]>::len);
             }
             found.fields.push(match field {
                 Some(value) => (value, true),
-                None => (self.text[at..end].to_vec(), false),
+                None => (text, has_escape),
             });
             if end == self.text.len() {
                 found.end = end;

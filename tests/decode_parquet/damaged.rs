@@ -1,7 +1,7 @@
 //! Damaged files end in an error, or in other values; never in a panic, and never in more memory than there is.
 
 use bytes::Bytes;
-use holoload::decode::parquet::Bounds;
+use holoload::decode::parquet::{Bounds, Footer};
 use holoload::error::Class;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
@@ -101,6 +101,52 @@ fn a_schema_nested_without_end_is_refused() {
     let bytes = file(&format!("message m {{ {name} }}"), plain(), vec![vec![required(Values::I32(vec![1]))]]);
     let error = footer(&bytes).expect_err("too deep");
     assert!(error.message().contains("nested too deeply"), "{}", error.message());
+}
+
+/// A file that is nothing but a footer.
+fn of_footer(footer: &[u8]) -> Bytes {
+    let length = u32::try_from(footer.len()).expect("short").to_le_bytes();
+    [b"PAR1", footer, &length, b"PAR1"].concat().into()
+}
+
+#[test]
+fn counts_that_the_footer_does_not_bear_out_are_refused_before_room_is_made() {
+    let huge = [0xfe, 0xff, 0xff, 0xff, 0x0f];
+    let huge_list = [&[0xfc][..], &[0xff, 0xff, 0xff, 0x7f]].concat();
+    // version; schema: a root called `r` with 2^31 - 1 members, and one of them.
+    let members = [&[0x15, 2, 0x19, 0x2c, 0x48, 1, b'r', 0x15][..], &huge, &[0, 0x15, 2, 0]].concat();
+    let schema = [0x15, 2, 0x19, 0x2c, 0x48, 1, b'r', 0x15, 2, 0, 0x15, 2, 0x25, 0, 0x18, 1, b'x', 0];
+    let parts = [&[0x15, 2, 0x19][..], &huge_list, &[0; 64]].concat();
+    let groups = [&schema[..], &[0x16, 0, 0x19], &huge_list, &[0; 64]].concat();
+    // As many structs as it says, but none of them can be a row group.
+    let hollow = [&schema[..], &[0x16, 0, 0x19, 0xfc, 200, 1], &[0; 200]].concat();
+    for (footer, what) in [
+        (members, "fewer members than it says"),
+        (parts, "more than 65536"),
+        (groups, "it cannot be read"),
+        (hollow, "it cannot be read"),
+        (vec![0x15, 2, 0], "it has no schema"),
+        // A precision that says to be a truth: whoever reads a number all the same goes on elsewhere.
+        (
+            [&schema[..10], &[0x15, 2, 0x25, 0, 0x18, 1, b'x', 0x41, 0, 0, 0]].concat(),
+            "its schema cannot be read",
+        ),
+        ([&[0x36, 0][..], &schema[2..]].concat(), "its fields are not in order"),
+    ] {
+        let error = super::files::footer(&of_footer(&footer)).expect_err(what);
+        assert_eq!(error.class(), Class::Input);
+        assert!(error.message().contains(what), "{}", error.message());
+    }
+}
+
+#[test]
+fn a_footer_is_no_longer_than_memory_allows() {
+    let bytes = file("message m { required int64 id; }", plain(), vec![vec![required(Values::I64(vec![1]))]]);
+    let size = bytes.len() as u64;
+    let error = Footer::read_within(size, &bytes, 32).expect_err("too long");
+    assert!(error.message().contains("more than 32"), "{}", error.message());
+    assert!(error.hint().is_some_and(|hint| hint.contains("more memory")));
+    assert!(Footer::read_within(size, &bytes, 1024).is_ok());
 }
 
 /// A header of the same length that holds a checksum, for a plain page of 100 numbers of 8 bytes.

@@ -89,3 +89,15 @@ fn a_resumed_load_goes_on_behind_a_list() {
         assert_eq!(rest.rows, whole.rows[from..]);
     }
 }
+
+#[test]
+fn levels_that_contradict_themselves_are_no_other_records() {
+    // No list, and then an element of it; the writer writes what it is told.
+    let bytes = file(
+        "message m { optional group l (LIST) { repeated group list { optional int32 element; } } }",
+        plain(),
+        vec![vec![nested(Values::I32(vec![7, 8]), &[0, 3, 3], &[0, 1, 0])]],
+    );
+    let error = read(&bytes).expect_err("contradicts itself");
+    assert!(error.message().contains("its levels do not fit its rows"), "{}", error.message());
+}

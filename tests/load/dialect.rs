@@ -51,6 +51,29 @@ fn ragged_records_are_rejects_unless_they_are_allowed() {
 }
 
 #[test]
+fn files_of_other_programs_are_read_by_their_own_rules() {
+    let lab = Lab::new("foreign", TABLE);
+    let load = |parse: &str, text: &str| {
+        lab.db.run("TRUNCATE t");
+        // A file of the same name would be loaded already.
+        let path = lab.file(&format!("{}.csv", text.len()), text);
+        let run = lab.load(&path).without("HOLOLOAD_TABLE");
+        let report = run.env("HOLOLOAD_CONFIG", config(&lab, parse)).run().loaded();
+        assert_eq!(report["reject_count"], 0);
+        lab.rows("SELECT id, name, coalesce(note, 'NULL') FROM t ORDER BY 1")
+    };
+    let escaped = "{header: false, quote: '', escape: '\\', escape_unquoted: true, null_string: '\\N'}";
+    assert_eq!(
+        load(escaped, "1,a\\,b,\\N\n2,x\\\ny,\\\\N\n3,C:\\new,\n"),
+        ["1|a,b|NULL", "2|x\ny|\\N", "3|C:\\new|"]
+    );
+    let ended = "{header: true, delimiter: '|', trailing_delimiter: true}";
+    assert_eq!(load(ended, "id|name|note|\n1|a||\n2|b|c|\n"), ["1|a|NULL", "2|b|c"]);
+    let empty = "{header: true, extra_fields: empty}";
+    assert_eq!(load(empty, "id,name,note\n1,a,\n2,b,c,\n"), ["1|a|NULL", "2|b|c"]);
+}
+
+#[test]
 fn a_stray_quote_and_a_long_field_are_told_apart() {
     let lab = Lab::new("stray", TABLE);
     let path = lab.file("input.csv", "id,name,note\n1,\"a \"b\"\",c\n2,\"0123456789\",d\n3,x,y\n");

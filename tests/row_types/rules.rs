@@ -482,10 +482,14 @@ fn records_may_have_more_or_fewer_fields_when_that_is_said() {
     assert_eq!(count(Rules::default(), &["a"]), ragged(1));
     assert_eq!(
         count(extra.clone(), &["a", "7", "x", "y"]),
-        Ok(whole),
+        Ok(whole.clone()),
         "what was said is not replaced by what is too much"
     );
     assert_eq!(count(extra, &["a"]), ragged(1));
+    let empty = Rules { extra_empty_fields: true, ..Rules::default() };
+    assert_eq!(count(empty.clone(), &["a", "7", "", ""]), Ok(whole));
+    assert_eq!(count(empty.clone(), &["a", "7", "", "x"]), ragged(4));
+    assert_eq!(count(empty, &["a"]), ragged(1));
     assert_eq!(count(missing.clone(), &["a", "7", "x"]), ragged(3));
     let short = count(missing, &["a"]).unwrap();
     assert_eq!(short[..9], [0, 0, 0, 1, b'a', 0xff, 0xff, 0xff, 0xff]);

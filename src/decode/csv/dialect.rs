@@ -101,6 +101,7 @@ pub enum StrayQuotes {
 
 /// How the text is laid out. The marks should differ from one another and from CR and LF; where they do not, line
 /// ends win over the delimiter, and the delimiter over the quote.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
     /// Stands between two fields.
@@ -121,6 +122,13 @@ pub struct Dialect {
     pub passes_blanks: bool,
     /// The longest quoted field, in bytes without quotes and escapes.
     pub field_bytes_max: Option<u32>,
+    /// Outside quotes the byte of [`Escape::Byte`] makes a delimiter, line end, quote or escape behind it data as well, where
+    /// the delimiter is one byte. A field with such an escape counts as quoted: its text is no null string.
+    pub escapes_unquoted: bool,
+    /// An empty line is a record with one empty field.
+    pub keeps_empty_lines: bool,
+    /// A delimiter at the end of a record starts no field.
+    pub drops_last_delimiter: bool,
 }
 
 impl Dialect {
@@ -135,7 +143,24 @@ impl Dialect {
         stray_quotes: StrayQuotes::Refuse,
         passes_blanks: false,
         field_bytes_max: None,
+        escapes_unquoted: false,
+        keeps_empty_lines: false,
+        drops_last_delimiter: false,
     };
+
+    /// The byte that escapes outside quotes, if one does.
+    pub(super) fn unquoted_escape(&self) -> Option<u8> {
+        match self.escape {
+            Escape::Byte(escape)
+                if self.escapes_unquoted
+                    && Some(escape) != self.quote
+                    && self.delimiter.byte().is_some_and(|delimiter| delimiter != escape) =>
+            {
+                Some(escape)
+            }
+            _ => None,
+        }
+    }
 
     /// Whether it takes more than the marks alone to find a record's fields.
     pub(super) fn has_options(&self) -> bool {
@@ -144,6 +169,7 @@ impl Dialect {
             || self.stray_quotes != StrayQuotes::Refuse
             || self.passes_blanks
             || self.field_bytes_max.is_some()
+            || self.unquoted_escape().is_some()
     }
 
     /// Whether a quote that turned out never to close can be taken for the end of its line alone: only if none of

@@ -31,6 +31,11 @@ impl CsvDecoder {
                 continue;
             }
             match self.begins(rest, first) {
+                Begins::LineEnd(_)
+                    if self.keeps_empty_lines && self.skip_lines == 0 && !self.is_in_comment =>
+                {
+                    return true;
+                }
                 Begins::LineEnd(length) => {
                     self.pass(length);
                     self.position.line += 1;

@@ -33,6 +33,8 @@ enum State {
     Quoted,
     /// Inside quotes, where the byte at this offset is data because an escape stands before it.
     Escaped(usize),
+    /// In a field without quotes, where the byte at this offset is data because an escape stands before it.
+    EscapedPlain(usize),
     /// After a quote inside quotes: it closed the field unless another follows at once.
     AfterQuote,
     /// After two quotes inside quotes, where stray ones are data: the second closed the field if that can end here,
@@ -77,7 +79,7 @@ impl Scanner {
         let delimiter = dialect.delimiter.last();
         let quote = dialect.quote.unwrap_or(delimiter);
         let escape = match dialect.escape {
-            Escape::Byte(escape) if dialect.quote.is_some() => escape,
+            Escape::Byte(escape) if dialect.quote.is_some() || dialect.unquoted_escape().is_some() => escape,
             Escape::Byte(_) | Escape::Doubled => quote,
         };
         Self {
@@ -186,7 +188,11 @@ impl Scanner {
     /// Takes a mark in a field that began with a quote; whether the field ends before it.
     fn meet_quoted(&mut self, offset: usize, mark: u8) -> bool {
         match self.state {
-            State::Plain | State::AfterPair | State::AfterReturn | State::Overlong => false,
+            State::Plain
+            | State::EscapedPlain(_)
+            | State::AfterPair
+            | State::AfterReturn
+            | State::Overlong => false,
             State::Quoted => {
                 if mark == self.quote {
                     self.quoted_to = offset + 1;
@@ -257,7 +263,7 @@ impl Scanner {
     /// Ends the record where the object ends, after `length` bytes of it.
     pub(super) fn end(&mut self, length: usize) {
         match self.state {
-            State::Plain => self.push_span(length, false),
+            State::Plain | State::EscapedPlain(_) => self.push_span(length, false),
             // It outranks what was noted before: everything from the quote on is in doubt.
             State::Quoted | State::Escaped(_) => {
                 let is_overlong = self.options.gives_lines_back && self.is_overlong(length);
@@ -310,14 +316,28 @@ impl Scanner {
         }
     }
 
+    /// Takes the last field for nothing if it is empty, unquoted, and not the only one.
+    pub(super) fn drop_last_delimiter(&mut self) {
+        if let [.., _, last] = self.spans.as_slice()
+            && !last.is_quoted
+            && last.start == last.end
+        {
+            self.spans.pop();
+        }
+    }
+
     /// Takes the escapes out of `text`, a copy of the record's bytes: each field that has some is shortened where
     /// it stands.
     #[expect(clippy::cast_possible_truncation, reason = "a record has at most `RECORD_BYTES_CAP` bytes")]
     pub(super) fn unescape(&mut self, text: &mut [u8]) {
-        let (quote, escape) = (self.quote, self.escape);
-        let is_pair = |first: u8, second: Option<u8>| {
-            let is_mark = second == Some(quote) || second == Some(escape);
-            first == escape && is_mark || first == quote && second == Some(quote)
+        let (delimiter, quote, escape) = (self.delimiter, self.quote, self.escape);
+        let is_pair = |is_quoted: bool, first: u8, second: Option<u8>| {
+            if is_quoted {
+                let is_mark = second == Some(quote) || second == Some(escape);
+                return first == escape && is_mark || first == quote && second == Some(quote);
+            }
+            let is_mark = |byte| byte == escape || byte == quote || byte == delimiter || is_line_end(byte);
+            first == escape && second.is_some_and(is_mark)
         };
         for &index in &self.escaped {
             let Some(span) = self.spans.get_mut(index) else { continue };
@@ -326,14 +346,19 @@ impl Scanner {
             while from < field.len() {
                 // Of a pair the first only says that the second is data.
                 let second = field.get(from + 1).copied();
-                from += usize::from(is_pair(field[from], second));
+                from += usize::from(is_pair(span.is_quoted, field[from], second));
                 field[to] = field[from];
                 from += 1;
                 to += 1;
             }
             span.end = span.start + to as u32;
+            span.is_quoted = true;
         }
     }
+}
+
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 /// Where a record ends whose CR stands before the window, if the window has a byte to tell by.

@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 
+use super::claims;
 use super::schema::{Node, Schema};
-use super::thrift::{Reader, STRUCT, Trouble};
 use crate::error::{Error, Result};
 
 /// Read first from the end of a file; most footers are shorter.
 pub const TAIL_BYTES: u64 = 64 * 1024;
-/// The longest footer that is read: thousands of columns in thousands of row groups. Parsed it takes a few times as much.
+/// The longest footer that is read: thousands of columns in thousands of row groups. Parsed it takes a few times as much, and
+/// 21 times as much where a hostile one says as little of each column as it can.
 pub const FOOTER_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Groups inside each other.
-const NESTING_MAX: usize = 64;
 /// The length of the footer, and the magic.
 const END_BYTES: u64 = 8;
 /// What a Parquet file begins and ends with.
@@ -56,6 +55,14 @@ impl Footer {
     /// # Errors
     /// `Input` for what is no Parquet file, or an encrypted one.
     pub fn read(size: u64, tail: &[u8]) -> Result<Tail> {
+        Self::read_within(size, tail, FOOTER_BYTES_MAX)
+    }
+
+    /// The same where memory is short: footers of more than `bytes_max` bytes are refused.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn read_within(size: u64, tail: &[u8], bytes_max: u64) -> Result<Tail> {
         let Some((before, end)) = tail.split_last_chunk::<8>() else { return Err(no_parquet()) };
         let [l0, l1, l2, l3, magic @ ..] = *end;
         if magic == *MAGIC_ENCRYPTED {
@@ -67,11 +74,17 @@ impl Footer {
             return Err(no_parquet());
         }
         let length = u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
-        if length > FOOTER_BYTES_MAX {
+        let bytes_max = bytes_max.min(FOOTER_BYTES_MAX);
+        if length > bytes_max {
+            let hint = if bytes_max < FOOTER_BYTES_MAX {
+                "write larger row groups, or give more memory: the limit grows with it up to 16 MiB"
+            } else {
+                "write larger row groups: there are too many of them"
+            };
             return Err(Error::input(format!(
-                "read the Parquet file's footer: it has {length} bytes, more than {FOOTER_BYTES_MAX}"
+                "read the Parquet file's footer: it has {length} bytes, more than {bytes_max}"
             ))
-            .with_hint("write larger row groups: there are too many of them"));
+            .with_hint(hint));
         }
         let Some(start) = size.checked_sub(END_BYTES + length).filter(|start| *start >= 4) else {
             return Err(damaged("its length is more than the file's"));
@@ -84,11 +97,7 @@ impl Footer {
     }
 
     fn parse(size: u64, bytes: &[u8]) -> Result<Self> {
-        match nesting(bytes) {
-            Ok(depth) if depth <= NESTING_MAX => {}
-            Ok(_) => return Err(damaged("its columns are nested too deeply")),
-            Err(_) => return Err(damaged("its schema cannot be read")),
-        }
+        claims::look_at(bytes)?;
         let parsed = catch_unwind(|| ParquetMetaDataReader::decode_metadata(bytes));
         let metadata = match parsed {
             Ok(Ok(metadata)) => metadata,
@@ -153,55 +162,6 @@ pub(super) fn chunk_range(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
     let start = u64::try_from(first).ok()?;
     let length = u64::try_from(chunk.compressed_size()).ok()?;
     Some(start..start.checked_add(length)?)
-}
-
-/// How deeply the schema's groups are nested: whoever builds it calls itself for each.
-fn nesting(bytes: &[u8]) -> std::result::Result<usize, Trouble> {
-    let mut reader = Reader::new(bytes);
-    let mut last = 0;
-    while let Some(field) = reader.field(last)? {
-        last = field.id;
-        if field.id != 2 {
-            reader.skip(field)?;
-            continue;
-        }
-        let (count, kind) = reader.list()?;
-        if kind != STRUCT {
-            return Err(Trouble::Wrong);
-        }
-        let mut open: Vec<u32> = Vec::new();
-        let mut deepest = 0;
-        for _ in 0..count {
-            let children = child_count(&mut reader)?;
-            if let Some(left) = open.last_mut() {
-                *left = left.saturating_sub(1);
-            }
-            if children > 0 {
-                open.push(children);
-                deepest = deepest.max(open.len());
-                if deepest > NESTING_MAX {
-                    return Ok(deepest);
-                }
-            }
-            while open.last() == Some(&0) {
-                open.pop();
-            }
-        }
-        return Ok(deepest);
-    }
-    Err(Trouble::Wrong)
-}
-
-fn child_count(reader: &mut Reader<'_>) -> std::result::Result<u32, Trouble> {
-    let (mut last, mut children) = (0, 0);
-    while let Some(field) = reader.field(last)? {
-        last = field.id;
-        match field.id {
-            5 => children = reader.count()?,
-            _ => reader.skip(field)?,
-        }
-    }
-    Ok(children)
 }
 
 fn no_parquet() -> Error {

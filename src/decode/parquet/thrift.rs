@@ -4,15 +4,15 @@
 const DEPTH_MAX: u8 = 16;
 
 const STOP: u8 = 0;
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const BYTE: u8 = 3;
+pub(super) const TRUE: u8 = 1;
+pub(super) const FALSE: u8 = 2;
+pub(super) const BYTE: u8 = 3;
 const I16: u8 = 4;
-const I32: u8 = 5;
+pub(super) const I32: u8 = 5;
 const I64: u8 = 6;
 const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
+pub(super) const BINARY: u8 = 8;
+pub(super) const LIST: u8 = 9;
 const SET: u8 = 10;
 const MAP: u8 = 11;
 pub(super) const STRUCT: u8 = 12;
@@ -40,6 +40,11 @@ pub(super) struct FieldHead {
 }
 
 impl FieldHead {
+    /// Whether its type is one of these.
+    pub(super) fn is_one_of(self, kinds: &[u8]) -> bool {
+        kinds.contains(&self.kind)
+    }
+
     /// Booleans are told by their type alone.
     pub(super) fn is_true(self) -> bool {
         self.kind == TRUE
@@ -128,6 +133,11 @@ impl<'a> Reader<'a> {
             TRUE | FALSE => Ok(()),
             kind => self.skip_value(kind, DEPTH_MAX),
         }
+    }
+
+    /// Passes over one element of a list of this type.
+    pub(super) fn pass_element(&mut self, kind: u8) -> Result<(), Trouble> {
+        self.skip_value(kind, DEPTH_MAX)
     }
 
     fn skip_value(&mut self, kind: u8, depth: u8) -> Result<(), Trouble> {

@@ -24,6 +24,7 @@ pub(super) struct Options {
     passes_blanks: bool,
     field_bytes_max: usize,
     pub(super) gives_lines_back: bool,
+    unquoted_escape: Option<u8>,
     /// The record's last bytes before the window.
     tail: [u8; TAIL_BYTES],
     /// Everything from the field's beginning, or behind its closing quote, up to this offset is blank.
@@ -80,6 +81,7 @@ impl Options {
             passes_blanks: dialect.passes_blanks,
             field_bytes_max: dialect.field_bytes_max.map_or(usize::MAX, most),
             gives_lines_back: dialect.gives_lines_back(),
+            unquoted_escape: dialect.unquoted_escape(),
             tail: [0; TAIL_BYTES],
             blanks_to: 0,
             escape_count: 0,
@@ -190,6 +192,19 @@ impl Scanner {
                 }
                 self.meet_inside(text, offset, mark)
             }
+            State::EscapedPlain(next_at) => {
+                self.state = State::Plain;
+                if offset != next_at {
+                    return self.meet_unquoted(text, offset, mark);
+                }
+                // All marks are such that an escape makes them data.
+                self.note_pair();
+                self.count_line(text, offset, mark);
+                if mark == b'\r' {
+                    self.after_return = offset + 1;
+                }
+                Met::Within
+            }
             State::AfterQuote | State::AfterPair => self.meet_behind(text, offset, mark),
             State::Overlong => match self.options.line_end(text, offset, mark) {
                 Some(_) => Met::LineEnd,
@@ -200,6 +215,15 @@ impl Scanner {
     }
 
     fn meet_unquoted(&mut self, text: &Text<'_>, offset: usize, mark: u8) -> Met {
+        // The second half of a line end that is escaped.
+        if mark == b'\n'
+            && self.options.unquoted_escape.is_some()
+            && offset == self.after_return
+            && offset > 0
+        {
+            self.count_line(text, offset, mark);
+            return Met::Within;
+        }
         let line_end = self.options.line_end(text, offset, mark).map(|length| offset + 1 - length);
         if let Some(end) = line_end.filter(|end| *end >= self.field_start) {
             self.push_span(end, false);
@@ -209,6 +233,8 @@ impl Scanner {
         if let Some(end) = delimiter.filter(|end| *end >= self.field_start) {
             self.push_span(end, false);
             self.begin_field(offset + 1);
+        } else if Some(mark) == self.options.unquoted_escape {
+            self.state = State::EscapedPlain(offset + 1);
         } else if Some(mark) == self.options.quote && self.options.is_blank_to(text, offset) {
             self.begin_field(offset + 1);
             self.quote_line = self.line_end_count;
@@ -227,12 +253,19 @@ impl Scanner {
             self.state = State::AfterQuote;
         } else if mark == self.escape {
             self.state = State::Escaped(offset + 1);
-        } else if self.options.record_end == RecordEnd::Any {
+        } else {
+            self.count_line(text, offset, mark);
+        }
+        Met::Within
+    }
+
+    /// Counts a mark that is data if a line ends with it.
+    fn count_line(&mut self, text: &Text<'_>, offset: usize, mark: u8) {
+        if self.options.record_end == RecordEnd::Any {
             self.count_line_end(offset, mark);
         } else if self.options.line_end(text, offset, mark).is_some() {
             self.line_end_count += 1;
         }
-        Met::Within
     }
 
     /// Takes the first marks behind a quote inside quotes, which tell whether it closed the field.
