@@ -5,12 +5,14 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::settings::parse_yaml;
+use input::Input;
 
 mod filters;
 mod input;
 mod output;
 mod parser;
 mod text;
+mod time;
 
 /// What came of a file.
 #[derive(Clone, Debug)]
@@ -193,6 +195,7 @@ pub fn import(text: &str) -> Result<Import> {
     let input = input::read(root.section("in")?, &mut notes)?;
     let changes = filters::read(root.take("filters"), &mut notes);
     let output = output::read(root.section("out")?, &mut notes);
+    let input = Input { parser: input.parser.written_by(&output, &changes, &mut notes), ..input };
     exec(root.section("exec")?, &mut notes);
     root.end(&mut notes, "Embulk");
     let yaml = text::write(&input, &changes, &output, &notes.0);
@@ -241,6 +244,10 @@ fn without_variables(text: &str) -> Result<String> {
     kept.push_str(rest);
     if kept.contains("{%") {
         return Err(template("{% … %}"));
+    }
+    if kept.contains("<%") {
+        return Err(Error::config("import the Embulk file: it is an ERB template (`<% … %>`)")
+            .with_hint("write it out first: `erb config.yml.erb > config.yml`; `{{ env.NAME }}` is understood and becomes ${NAME}"));
     }
     Ok(kept)
 }

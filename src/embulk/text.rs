@@ -65,9 +65,7 @@ fn target(lines: &mut Vec<String>, input: &Input, output: &Output) {
     for (name, value) in [("database", &output.database), ("user", &output.user)] {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {}", text(value))));
     }
-    if output.has_password {
-        lines.push("  password: ${ACCESS_KEY_SECRET}".to_owned());
-    }
+    lines.extend(output.password.as_ref().map(|variable| format!("  password: {variable}")));
     lines.push("  tls: verify-full".to_owned());
     // Embulk reads times without zone in UTC.
     let zone = input.parser.timezone.as_deref().unwrap_or("UTC");

@@ -496,16 +496,21 @@ fn expand_text(text: &str, environment: &Environment) -> Result<String> {
 }
 
 fn from_value(value: Value) -> Result<File> {
-    serde_json::from_value(value).map_err(|source| {
-        let message = source.to_string();
+    serde_path_to_error::deserialize(value).map_err(|source| {
+        // Keys and places in lists, never a value.
+        let place = match source.path().to_string() {
+            path if path == "." => String::new(),
+            path => format!(", at `{path}`"),
+        };
+        let message = source.into_inner().to_string();
         if let Some(wrong) = wrong_type(&message) {
-            return Error::config(format!("read the configuration: {wrong}")).with_hint(
+            return Error::config(format!("read the configuration: {wrong}{place}")).with_hint(
                 "compare the value's form with the documentation; texts that YAML reads as something else, such as NULL, \
                  yes or 007, need quotes",
             );
         }
         let hint = unknown_field_hint(&message);
-        let error = Error::config(format!("read the configuration: {message}"));
+        let error = Error::config(format!("read the configuration: {message}{place}"));
         match hint {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -518,6 +523,12 @@ fn wrong_type(message: &str) -> Option<String> {
     let found = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = found.rsplit_once(", expected ")?;
     let kind = found.split(['"', '`']).next().unwrap_or_default().trim_end();
+    let expected = match expected {
+        "u64" | "u32" | "usize" => "a whole number from 0 on",
+        "a sequence" => "a list",
+        form if form == "a map" || form.starts_with("struct ") => "a block of `key: value`",
+        other => other,
+    };
     Some(format!("found {kind} where {expected} is expected"))
 }
 
