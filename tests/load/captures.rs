@@ -52,7 +52,7 @@ fn another_table_goes_by_the_route_that_matches() {
     // Rules that need a key are none for others.
     let only = "- {object: 's3://BUCKET/dt={dt}/{n}.csv', table: orders, columns: {part: 'part-{n}'}}";
     let address = lab.put("elsewhere/b.csv", "id\n4\n");
-    with(&lab, &address, only).argument("--table").argument("users").run().failed("no route matches", "", "");
+    with(&lab, &address, only).argument("--table").argument("users").run().failed(2, "no route matches", "add a route");
 }
 
 #[test]
