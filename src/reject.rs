@@ -37,8 +37,10 @@ impl Place {
         let Some(rest) = address.strip_prefix("s3://") else {
             // A directory called `gs:` is a slip.
             return match address.split_once("://") {
-                Some((scheme, _)) => Err(Error::config(format!("rejects cannot be written to `{scheme}://`"))
-                    .with_hint("write `s3://bucket/prefix/` or a directory")),
+                Some((scheme, _)) => {
+                    Err(Error::config(format!("rejects cannot be written to `{scheme}://`"))
+                        .with_hint("write `s3://bucket/prefix/` or a directory"))
+                }
                 None => Ok(Self::Directory(address.into())),
             };
         };

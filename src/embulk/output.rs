@@ -139,8 +139,7 @@ fn mode(mode: Option<String>, notes: &mut Notes) -> Option<&'static str> {
 }
 
 fn protection(said: &mut Section, notes: &mut Notes) {
-    let ssl = said.take("ssl").is_some_and(|ssl| ssl == Value::Bool(true));
-    let was = if ssl {
+    let was = if said.is_true("ssl") {
         "true: Embulk encrypted, and never verified the certificate"
     } else {
         "false: Embulk sent password and rows in the clear"

@@ -162,7 +162,8 @@ fn header(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
         notes.differs(
             "in.parser.skip_header_lines",
             "the last line that was passed over is the header, and fields go by its names; Embulk went by position and never read it. If \
-             it is no header, set `header: false` and `skip_lines`",
+             it is no header, set `header: false` and `skip_lines`. Where its names are other than the columns', say which field each takes: \
+             `columns: {name: {from: 1}}`",
         );
     }
 }
@@ -196,7 +197,8 @@ fn faults(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
 }
 
 fn columns(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
-    let read_zone = |said: Option<String>, option: &str, notes: &mut Notes| said.map(|name| zone(option, &name, notes));
+    let read_zone =
+        |said: Option<String>, option: &str, notes: &mut Notes| said.map(|name| zone(option, &name, notes));
     parser.timezone = read_zone(said.text("default_timezone"), "in.parser.default_timezone", notes);
     let format = said.text("default_timestamp_format");
     let formats =

@@ -97,9 +97,7 @@ fn columns(lines: &mut Vec<String>, parser: &Parser, changes: &Changes) {
     let mut fields: Vec<Column> = parser.columns.clone();
     // What is renamed though no column is listed (a parser that was still to be guessed).
     if fields.is_empty() {
-        let of_name = |name: &String| Column { name: name.clone(), ..Column::default() };
-        fields.extend(changes.renamed.keys().map(of_name));
-        dropped.extend(changes.removed.iter().map(|name| text(name)));
+        fields.extend(changes.spoken().into_iter().map(|name| Column { name, ..Column::default() }));
     }
     for (at, column) in fields.iter().enumerate() {
         let place = if parser.has_header { text(&column.name) } else { (at + 1).to_string() };

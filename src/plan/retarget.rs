@@ -57,8 +57,10 @@ mod tests {
             r#"{"object": "s3://c/{t}/*.csv", "table": "{t}", "columns": {"source": "{t}"}}"#,
         ]
         .map(route);
-        let objects: Vec<String> =
-            into_table(&said, "u").into_iter().map(|route| format!("{} {}", route.object, route.table)).collect();
+        let objects: Vec<String> = into_table(&said, "u")
+            .into_iter()
+            .map(|route| format!("{} {}", route.object, route.table))
+            .collect();
         assert_eq!(objects, ["s3://b/?*/dt={dt}/*.csv u", "s3://c/{t}/*.csv u", "** u"]);
         assert_eq!(into_table(&said[2..], "u").len(), 1, "its rules need a key");
         assert!(into_table(&[], "u").is_empty());

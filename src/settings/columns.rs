@@ -150,7 +150,9 @@ struct ColumnFile {
 }
 
 /// A rule whose key stands there says something: `null: NULL` must not be a rule that was left out.
-fn said<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn said<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

@@ -447,7 +447,19 @@ fn port(value: &Value) -> Result<u16> {
 /// # Errors
 /// `Config`, with the place and never the text.
 pub fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
-    let yaml::Yaml(value) = serde_saphyr::from_str(text).map_err(|source| {
+    parse(text, serde_saphyr::Options::default())
+}
+
+/// The same where `y`, `no` and `on` are texts: names of columns in files of other programs.
+///
+/// # Errors
+/// `Config`, as above.
+pub fn parse_plain_yaml(text: &str) -> Result<Map<String, Value>> {
+    parse(text, serde_saphyr::options! { strict_booleans: true })
+}
+
+fn parse(text: &str, options: serde_saphyr::Options) -> Result<Map<String, Value>> {
+    let yaml::Yaml(value) = serde_saphyr::from_str_with_options(text, options).map_err(|source| {
         // The parser quotes the source around a mistake, which may be a line with a password: keep the place only.
         let place = source
             .location()

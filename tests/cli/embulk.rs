@@ -282,7 +282,10 @@ fn times_are_read_and_written_as_they_were() {
         ("type: timestamp, format: 'java:HH:mm[:ss'", "because `[` has no equivalent"),
         ("type: timestamp, format: '%10N'", "unknown directive"),
         ("type: string, format: '%F'", "in.parser.columns[0].format, because the column is no `timestamp`"),
-        ("type: timestamp, format: '%F %H:%M'", "wrote them into columns of type timestamp as clocks in Etc/GMT-9"),
+        (
+            "type: timestamp, format: '%F %H:%M'",
+            "wrote them into columns of type timestamp as clocks in Etc/GMT-9",
+        ),
     ] {
         assert_contains(&column(said).1, named);
     }
@@ -290,6 +293,28 @@ fn times_are_read_and_written_as_they_were() {
     let text = "in: {type: file, parser: {type: csv, default_timezone: '-0330', columns: []}}";
     let yaml = holoload::embulk::import(text).expect("translated").yaml;
     assert_contains(&yaml, "`-0330` is no name of a time zone");
+}
+
+#[test]
+fn filters_work_one_after_another() {
+    let imported = |columns: &str, filters: &str| {
+        import(&format!(
+            "in: {{type: file, path_prefix: /d/, parser: {{type: csv, skip_header_lines: 1, columns: [{columns}]}}}}\n\
+             filters: [{filters}]\nout: {{type: postgresql, host: h, user: u, database: d, table: t, mode: insert, ssl: yes}}"
+        ))
+    };
+    let columns = "{name: x, type: long}, {name: y, type: long}, {name: no, type: string}";
+    let swapped = "{type: rename, columns: {x: y, y: x}}, {type: rename, columns: {x: lat, y: lon}}";
+    let import = imported(columns, swapped);
+    assert_contains(&import.yaml, "columns:\n      lon: {from: x}\n      lat: {from: \"y\"}\n    write:");
+    assert_contains(&import.stderr, "out.ssl, true");
+    // A name that a column no longer has means nothing.
+    let kept = "{type: rename, columns: {x: a}}, {type: remove_columns, remove: [x]}, {type: remove_columns, keep: [a]}";
+    let import = imported(columns, kept);
+    assert_contains(&import.yaml, "      a: {from: x}\n    drop: [\"y\", \"no\"]");
+    let import = imported("", kept);
+    assert_contains(&import.yaml, "      a: {from: x}\n    write:");
+    assert_contains(&import.stderr, "to do: filters.keep");
 }
 
 #[test]
@@ -351,7 +376,11 @@ fn templates_are_filled_or_refused() {
     // A variable holds no secret in itself: it stays what it is.
     assert_contains(&imported.yaml, "password: ${PW}");
     assert!(!imported.stderr.contains("out.password"), "{}", imported.stderr);
-    Run::new(&["import-embulk", "-"]).stdin("in: <%= ENV['X'] %>").run().refused(2, "an ERB template", "erb config");
+    Run::new(&["import-embulk", "-"]).stdin("in: <%= ENV['X'] %>").run().refused(
+        2,
+        "an ERB template",
+        "erb config",
+    );
     for template in ["in: {{ file }}", "{% include 'x' %}\nin: {}", "in: {{ env.x | upcase }}"] {
         Run::new(&["import-embulk", "-"]).stdin(template).run().refused(
             2,

@@ -45,14 +45,15 @@ fn another_table_goes_by_the_route_that_matches() {
     into_users("orders/dt=2024-01-05/7.csv", "id\n1\n");
     into_users("plain/a.csv", "id;part\n2;b\n");
     into_users("elsewhere/a.csv", "id;part\n3;c\n");
-    assert_eq!(
-        lab.rows("SELECT * FROM users ORDER BY 1"),
-        ["1|2024-01-05|part-7", "2|NULL|b", "3|NULL|c"]
-    );
+    assert_eq!(lab.rows("SELECT * FROM users ORDER BY 1"), ["1|2024-01-05|part-7", "2|NULL|b", "3|NULL|c"]);
     // Rules that need a key are none for others.
     let only = "- {object: 's3://BUCKET/dt={dt}/{n}.csv', table: orders, columns: {part: 'part-{n}'}}";
     let address = lab.put("elsewhere/b.csv", "id\n4\n");
-    with(&lab, &address, only).argument("--table").argument("users").run().failed(2, "no route matches", "add a route");
+    with(&lab, &address, only).argument("--table").argument("users").run().failed(
+        2,
+        "no route matches",
+        "add a route",
+    );
 }
 
 #[test]

@@ -216,11 +216,7 @@ fn a_configuration_that_is_wrong_names_the_place() {
             "found string where a whole number from 0 on is expected, at `routes[1].bad_rows.max`",
             "compare",
         ),
-        (
-            format!("{route}, columns: {{a: {{null: NULL}}}}}}]\n"),
-            "a text is expected",
-            "",
-        ),
+        (format!("{route}, columns: {{a: {{null: NULL}}}}}}]\n"), "a text is expected", ""),
         (
             format!("rejects: gs://b/p/\n{route}}}]\n"),
             "rejects cannot be written to `gs://`",

@@ -79,7 +79,9 @@ pub fn from_java_all(pattern: &str) -> Result<Vec<String>, String> {
             ']' if !is_quoted => variants.extend(without.pop().ok_or("]")?),
             _ => {
                 is_quoted ^= letter == '\'';
-                variants.iter_mut().for_each(|variant| variant.push(letter));
+                for variant in &mut variants {
+                    variant.push(letter);
+                }
             }
         }
         if variants.len() > VARIANTS_MAX {
