@@ -34,7 +34,16 @@ pub enum Place {
 impl Place {
     /// Reads `s3://bucket/prefix/` or a path.
     pub fn parse(address: &str) -> Result<Self> {
-        let Some(rest) = address.strip_prefix("s3://") else { return Ok(Self::Directory(address.into())) };
+        let Some(rest) = address.strip_prefix("s3://") else {
+            // A directory called `gs:` is a slip.
+            return match address.split_once("://") {
+                Some((scheme, _)) => {
+                    Err(Error::config(format!("rejects cannot be written to `{scheme}://`"))
+                        .with_hint("write `s3://bucket/prefix/` or a directory"))
+                }
+                None => Ok(Self::Directory(address.into())),
+            };
+        };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
             return Err(Error::config(format!("read the rejects address `{address}`"))
@@ -438,6 +447,7 @@ mod tests {
         assert_eq!(Place::parse("s3://b/p/").ok(), Some(s3("b", "p/")));
         assert_eq!(Place::parse("out/rejects").ok(), Some(Place::Directory("out/rejects".into())));
         assert!(Place::parse("s3://").is_err());
+        assert!(Place::parse("gs://b/p").is_err());
         let own = ObjectRef { bucket: "b".to_owned(), key: "p/in/a.csv.1.rejects.csv".to_owned() };
         assert!(s3("b", "p/").holds(&own));
         assert!(!s3("b", "q/").holds(&own));

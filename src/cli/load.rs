@@ -9,9 +9,9 @@ use crate::context::Context;
 use crate::error::{Class, Result};
 use crate::load::load;
 use crate::object::Request;
-use crate::plan::Limits;
+use crate::plan::{Limits, into_table};
 use crate::report::{self, Report, Status};
-use crate::settings::{RouteSettings, Settings, WriteMode, WriteSettings};
+use crate::settings::{RouteSettings, Settings, Unmatched, WriteMode, WriteSettings};
 
 #[derive(Args)]
 pub(super) struct LoadArguments {
@@ -96,23 +96,24 @@ pub(super) async fn settings_to(
     if let Some(table) = table {
         // That is just what was asked for.
         settings.warnings.retain(|warning| !warning.starts_with("HOLOLOAD_TABLE "));
-        settings.routes = vec![route_to(table, mode, &settings)?];
+        settings.routes = routes_to(table, mode, &settings)?;
+        settings.unmatched = Unmatched::Fail;
     }
     Ok(settings)
 }
 
-/// `--table` stands for a route of its own; everything else is as the first route says.
-fn route_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> Result<RouteSettings> {
-    let mut route = match settings.routes.first() {
-        Some(first) => first.clone(),
-        None => RouteSettings::read(&json!({"object": "**", "table": table}))?,
-    };
-    "**".clone_into(&mut route.object);
-    table.clone_into(&mut route.table);
-    if let Some(mode) = mode {
-        route.write = WriteSettings { mode, ..WriteSettings::default() };
+/// `--table` stands in every route for the table; everything else is as the route says that matches, or the first one.
+fn routes_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> Result<Vec<RouteSettings>> {
+    let mut routes = into_table(&settings.routes, table);
+    if routes.is_empty() {
+        routes.push(RouteSettings::read(&json!({"object": "**", "table": table}))?);
     }
-    Ok(route)
+    if let Some(mode) = mode {
+        for route in &mut routes {
+            route.write = WriteSettings { mode, ..WriteSettings::default() };
+        }
+    }
+    Ok(routes)
 }
 
 async fn load_with_progress(context: &mut Context, request: &Request, is_json: bool) -> Report {

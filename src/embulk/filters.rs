@@ -6,24 +6,58 @@ use serde_json::Value;
 
 use super::{Notes, Section, plain};
 
-/// What filters make of the columns.
+/// What filters make of the columns, one after another.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Changes {
+pub(super) struct Changes(Vec<Change>);
+
+#[derive(Clone, Debug)]
+enum Change {
     /// New names by the old ones.
-    pub(super) renamed: BTreeMap<String, String>,
+    Rename(BTreeMap<String, String>),
     /// Columns that go nowhere.
-    pub(super) removed: Vec<String>,
+    Remove(Vec<String>),
     /// The only ones that are kept.
-    pub(super) kept: Option<Vec<String>>,
+    Keep(Vec<String>),
 }
 
 impl Changes {
     /// What the column is called in the end; none if it goes.
     pub(super) fn name_of(&self, column: &str) -> Option<String> {
-        let name = self.renamed.get(column).cloned().unwrap_or_else(|| column.to_owned());
-        let is_named = |names: &[String]| names.iter().any(|one| *one == name || one == column);
-        let goes = is_named(&self.removed) || self.kept.as_ref().is_some_and(|kept| !is_named(kept));
-        (!goes).then_some(name)
+        let mut name = column.to_owned();
+        for change in &self.0 {
+            match change {
+                Change::Rename(names) => name = names.get(&name).cloned().unwrap_or(name),
+                Change::Remove(gone) if gone.contains(&name) => return None,
+                Change::Keep(kept) if !kept.contains(&name) => return None,
+                Change::Remove(_) | Change::Keep(_) => {}
+            }
+        }
+        Some(name)
+    }
+
+    /// Columns of the input that are spoken of, as it calls them.
+    pub(super) fn spoken(&self) -> Vec<String> {
+        let (mut spoken, mut made) = (Vec::<String>::new(), Vec::<&String>::new());
+        for change in &self.0 {
+            let names: Vec<&String> = match change {
+                Change::Rename(names) => names.keys().collect(),
+                Change::Remove(names) | Change::Keep(names) => names.iter().collect(),
+            };
+            for name in names {
+                if !made.contains(&name) && !spoken.contains(name) {
+                    spoken.push(name.clone());
+                }
+            }
+            if let Change::Rename(names) = change {
+                made.extend(names.values());
+            }
+        }
+        spoken
+    }
+
+    /// Whether columns go that nobody names.
+    pub(super) fn keeps_some(&self) -> bool {
+        self.0.iter().any(|change| matches!(change, Change::Keep(_)))
     }
 }
 
@@ -54,7 +88,7 @@ pub(super) fn read(filters: Option<Value>, notes: &mut Notes) -> Changes {
 fn rename(filter: &mut Section, changes: &mut Changes, notes: &mut Notes) {
     if let Some(Value::Object(columns)) = filter.take("columns") {
         let pairs = columns.iter().filter_map(|(old, new)| Some((old.clone(), plain(new)?)));
-        changes.renamed.extend(pairs);
+        changes.0.push(Change::Rename(pairs.collect()));
     }
     if filter.take("rules").is_some() {
         let text = "because names are not made by rules; write `columns: {new: {from: old}}`, or \
@@ -68,8 +102,8 @@ fn remove(filter: &mut Section, changes: &mut Changes) {
         Some(Value::Array(names)) => Some(names.iter().filter_map(plain).collect::<Vec<_>>()),
         _ => None,
     };
-    changes.removed.extend(names("remove").unwrap_or_default());
-    changes.kept = names("keep").or_else(|| changes.kept.take());
+    changes.0.extend(names("remove").map(Change::Remove));
+    changes.0.extend(names("keep").map(Change::Keep));
     // Names that are not there are no error here either.
     filter.take("accept_unmatched_columns");
 }

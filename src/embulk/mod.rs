@@ -4,13 +4,15 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::settings::parse_yaml;
+use crate::settings::parse_plain_yaml;
+use input::Input;
 
 mod filters;
 mod input;
 mod output;
 mod parser;
 mod text;
+mod time;
 
 /// What came of a file.
 #[derive(Clone, Debug)]
@@ -127,7 +129,9 @@ impl Section {
     fn is_true(&mut self, option: &str) -> bool {
         match self.take(option) {
             Some(Value::Bool(word)) => word,
-            Some(Value::String(word)) => word.eq_ignore_ascii_case("true"),
+            Some(Value::String(word)) => {
+                matches!(word.to_ascii_lowercase().as_str(), "true" | "yes" | "on")
+            }
             _ => false,
         }
     }
@@ -178,7 +182,7 @@ fn plain(value: &Value) -> Option<String> {
 /// `Config` for text that is not YAML, or a template with more in it than variables.
 pub fn import(text: &str) -> Result<Import> {
     let text = without_variables(text)?;
-    let mut whole = parse_yaml(&text).map_err(|error| {
+    let mut whole = parse_plain_yaml(&text).map_err(|error| {
         error.with_hint("an Embulk file is YAML with `in:` and `out:`").context("import the Embulk file")
     })?;
     let mut notes = Notes::default();
@@ -193,6 +197,10 @@ pub fn import(text: &str) -> Result<Import> {
     let input = input::read(root.section("in")?, &mut notes)?;
     let changes = filters::read(root.take("filters"), &mut notes);
     let output = output::read(root.section("out")?, &mut notes);
+    if changes.keeps_some() && input.parser.columns.is_empty() {
+        notes.todo("filters.keep", "no columns are listed that it could leave out: name the others under `drop`, or set `drift: ignore`");
+    }
+    let input = Input { parser: input.parser.written_by(&output, &changes, &mut notes), ..input };
     exec(root.section("exec")?, &mut notes);
     root.end(&mut notes, "Embulk");
     let yaml = text::write(&input, &changes, &output, &notes.0);
@@ -241,6 +249,10 @@ fn without_variables(text: &str) -> Result<String> {
     kept.push_str(rest);
     if kept.contains("{%") {
         return Err(template("{% … %}"));
+    }
+    if kept.contains("<%") {
+        return Err(Error::config("import the Embulk file: it is an ERB template (`<% … %>`)")
+            .with_hint("write it out first: `erb config.yml.erb > config.yml`; `{{ env.NAME }}` is understood and becomes ${NAME}"));
     }
     Ok(kept)
 }

@@ -1,5 +1,7 @@
 //! `out:`: where the rows go, and how they meet those that are there.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{Notes, Section, plain};
@@ -11,8 +13,13 @@ pub(super) struct Output {
     pub(super) port: Option<u64>,
     pub(super) database: Option<String>,
     pub(super) user: Option<String>,
-    pub(super) has_password: bool,
+    /// A variable, never what it holds.
+    pub(super) password: Option<String>,
     pub(super) table: Option<String>,
+    /// In which zone moments were written into columns without one, unless a column says another.
+    pub(super) timezone: String,
+    /// The same of single columns.
+    pub(super) timezones: BTreeMap<String, String>,
     /// `write:` as YAML text.
     pub(super) write: Option<&'static str>,
 }
@@ -28,29 +35,28 @@ pub(super) fn read(mut said: Section, notes: &mut Notes) -> Output {
     let is_said = !said.members.is_empty();
     let schema = said.text("schema");
     let table = said.text("table").map(|table| match &schema {
-        Some(schema) => format!("{schema}.{table}"),
-        None => table,
+        Some(schema) => format!("{}.{}", identifier(schema), identifier(&table)),
+        None => identifier(&table),
     });
     let mut output = Output {
         host: said.text("host"),
         port: said.number("port"),
         database: said.text("database"),
         user: user(said.text("user"), notes),
-        has_password: said.take("password").is_some(),
+        password: password(said.take("password"), notes),
         table,
+        timezone: said.text("default_timezone").unwrap_or_else(|| "UTC".to_owned()),
+        timezones: BTreeMap::new(),
         write: mode(said.text("mode"), notes),
     };
     if output.port.is_none() && output.host.is_some() {
         output.port = Some(PORT);
     }
-    if output.has_password {
-        notes.todo("out.password", "passwords are never copied: set ACCESS_KEY_SECRET, or name a secret of Secrets Manager under `secret`");
-    }
     if is_said {
         protection(&mut said, notes);
     }
     keys(&mut said, notes);
-    column_options(&mut said, notes);
+    output.timezones = column_options(&mut said, notes);
     rest(&mut said, notes);
     said.end(notes, &format!("the output `{}`", kind.unwrap_or_else(|| "postgresql".to_owned())));
     output
@@ -64,6 +70,24 @@ fn user(user: Option<String>, notes: &mut Notes) -> Option<String> {
         return Some("${ACCESS_KEY_ID}".to_owned());
     }
     Some(user)
+}
+
+/// A password that is a variable stays one; any other is not copied.
+fn password(said: Option<Value>, notes: &mut Notes) -> Option<String> {
+    let said = said?;
+    let name = said.as_str().and_then(|text| text.strip_prefix("${")?.strip_suffix('}'));
+    if let Some(name) = name.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')) {
+        return Some(format!("${{{name}}}"));
+    }
+    notes.todo("out.password", "passwords are never copied: set ACCESS_KEY_SECRET, or name a secret of Secrets Manager under `secret`");
+    Some("${ACCESS_KEY_SECRET}".to_owned())
+}
+
+/// A name as Embulk took it: as it is written, capitals, dots and blanks included.
+fn identifier(name: &str) -> String {
+    let is_plain = name.starts_with(|c: char| c.is_lowercase() || c == '_')
+        && name.chars().all(|c| c.is_lowercase() || c.is_ascii_digit() || c == '_');
+    if is_plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 fn mode(mode: Option<String>, notes: &mut Notes) -> Option<&'static str> {
@@ -115,8 +139,7 @@ fn mode(mode: Option<String>, notes: &mut Notes) -> Option<&'static str> {
 }
 
 fn protection(said: &mut Section, notes: &mut Notes) {
-    let ssl = said.take("ssl").is_some_and(|ssl| ssl == Value::Bool(true));
-    let was = if ssl {
+    let was = if said.is_true("ssl") {
         "true: Embulk encrypted, and never verified the certificate"
     } else {
         "false: Embulk sent password and rows in the clear"
@@ -155,22 +178,27 @@ fn keys(said: &mut Section, notes: &mut Notes) {
     }
 }
 
-fn column_options(said: &mut Section, notes: &mut Notes) {
-    let Some(Value::Object(columns)) = said.take("column_options") else { return };
+/// Answers the zones of columns that have one of their own.
+fn column_options(said: &mut Section, notes: &mut Notes) -> BTreeMap<String, String> {
+    let mut zones = BTreeMap::new();
+    let Some(Value::Object(columns)) = said.take("column_options") else { return zones };
     for (column, options) in columns {
         let path = format!("out.column_options.{column}");
         let Ok(mut options) = Section::new(&path, Some(options)) else { continue };
+        if let Some(zone) = options.text("timezone") {
+            zones.insert(column, zone);
+        }
         options.drop_all(
             notes,
             &[
                 ("type", "because tables are not made while loading: `holoload guess --ddl` prints the statement"),
                 ("value_type", "because the table's own type says how a value is sent; uuid, bytea, inet, arrays and the rest need no word"),
                 ("timestamp_format", "because times are sent as times, not as text"),
-                ("timezone", "because times are sent as moments; use `timezone` of the column for those that have none"),
             ],
         );
         options.end(notes, "a column");
     }
+    zones
 }
 
 fn rest(said: &mut Section, notes: &mut Notes) {
@@ -188,10 +216,6 @@ fn rest(said: &mut Section, notes: &mut Notes) {
             ("retry_limit", retries),
             ("retry_wait", retries),
             ("max_retry_wait", retries),
-            (
-                "default_timezone",
-                "because times are sent as moments; `target.timezone` reads those that have none",
-            ),
             ("transaction_isolation", "because rows are locked by their keys"),
             ("role_name", "use a user with just the rights it needs: `holoload setup` prints them"),
             ("create_table_constraint", ddl),

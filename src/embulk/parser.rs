@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::time::{patterns, zone};
 use super::{Notes, Section, plain};
-use crate::row::{from_java, from_ruby};
 
 /// A line of the route's `parse:`, as YAML text.
 type Member = (&'static str, String);
@@ -162,7 +162,8 @@ fn header(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
         notes.differs(
             "in.parser.skip_header_lines",
             "the last line that was passed over is the header, and fields go by its names; Embulk went by position and never read it. If \
-             it is no header, set `header: false` and `skip_lines`",
+             it is no header, set `header: false` and `skip_lines`. Where its names are other than the columns', say which field each takes: \
+             `columns: {name: {from: 1}}`",
         );
     }
 }
@@ -196,12 +197,13 @@ fn faults(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
 }
 
 fn columns(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
-    let zone = said.text("default_timezone");
-    let format = said
-        .text("default_timestamp_format")
-        .and_then(|format| pattern("in.parser.default_timestamp_format", &format, notes));
+    let read_zone =
+        |said: Option<String>, option: &str, notes: &mut Notes| said.map(|name| zone(option, &name, notes));
+    parser.timezone = read_zone(said.text("default_timezone"), "in.parser.default_timezone", notes);
+    let format = said.text("default_timestamp_format");
+    let formats =
+        format.map_or_else(Vec::new, |format| patterns("in.parser.default_timestamp_format", &format, notes));
     let date = said.text("default_date");
-    parser.timezone.clone_from(&zone);
     let Some(Value::Array(listed)) = said.take("columns") else { return };
     for (at, column) in listed.into_iter().enumerate() {
         let path = format!("in.parser.columns[{at}]");
@@ -212,17 +214,18 @@ fn columns(said: &mut Section, parser: &mut Parser, notes: &mut Notes) {
             continue;
         }
         let kind = one.text("type").unwrap_or_else(|| "string".to_owned());
-        let own = one.text("format").and_then(|format| pattern(&one.named("format"), &format, notes));
-        let is_time = kind == "timestamp";
-        let column = Column {
-            formats: own.or_else(|| format.clone().filter(|_| is_time)).into_iter().collect(),
-            timezone: one.text("timezone"),
-            date: one.text("date").or_else(|| date.clone().filter(|_| is_time)),
-            from: one.text("element_at"),
-            null: Vec::new(),
-            name,
-            kind,
-        };
+        let mut column = Column { from: one.text("element_at"), name, kind, ..Column::default() };
+        if column.kind == "timestamp" {
+            column.formats = match one.text("format") {
+                Some(own) => patterns(&one.named("format"), &own, notes),
+                None => formats.clone(),
+            };
+            column.timezone = read_zone(one.text("timezone"), &one.named("timezone"), notes);
+            column.date = one.text("date").or_else(|| date.clone());
+        } else {
+            let why = "because the column is no `timestamp`, and Embulk did not look at it either";
+            one.drop_all(notes, &[("format", why), ("timezone", why), ("date", why)]);
+        }
         one.end(notes, "a column");
         of_kind(&column, notes);
         parser.columns.push(column);
@@ -248,24 +251,6 @@ fn of_kind(column: &Column, notes: &mut Notes) {
             "times are read with daylight saving and stored as they are; local times that do not exist, or exist twice, are rejects",
         ),
         _ => {}
-    }
-}
-
-/// A pattern of Embulk's as one of ours.
-fn pattern(option: &str, said: &str, notes: &mut Notes) -> Option<String> {
-    let translated = match said.strip_prefix("java:") {
-        Some(java) => from_java(java),
-        None => from_ruby(said.strip_prefix("ruby:").unwrap_or(said)),
-    };
-    match translated {
-        Ok(pattern) => Some(pattern),
-        Err(part) => {
-            notes.drop(
-                option,
-                format!("`{said}`, because `{part}` has no equivalent: write `format` with the directives of docs/types.md"),
-            );
-            None
-        }
     }
 }
 

@@ -65,9 +65,7 @@ fn target(lines: &mut Vec<String>, input: &Input, output: &Output) {
     for (name, value) in [("database", &output.database), ("user", &output.user)] {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {}", text(value))));
     }
-    if output.has_password {
-        lines.push("  password: ${ACCESS_KEY_SECRET}".to_owned());
-    }
+    lines.extend(output.password.as_ref().map(|variable| format!("  password: {variable}")));
     lines.push("  tls: verify-full".to_owned());
     // Embulk reads times without zone in UTC.
     let zone = input.parser.timezone.as_deref().unwrap_or("UTC");
@@ -99,9 +97,7 @@ fn columns(lines: &mut Vec<String>, parser: &Parser, changes: &Changes) {
     let mut fields: Vec<Column> = parser.columns.clone();
     // What is renamed though no column is listed (a parser that was still to be guessed).
     if fields.is_empty() {
-        let of_name = |name: &String| Column { name: name.clone(), ..Column::default() };
-        fields.extend(changes.renamed.keys().map(of_name));
-        dropped.extend(changes.removed.iter().map(|name| text(name)));
+        fields.extend(changes.spoken().into_iter().map(|name| Column { name, ..Column::default() }));
     }
     for (at, column) in fields.iter().enumerate() {
         let place = if parser.has_header { text(&column.name) } else { (at + 1).to_string() };

@@ -229,7 +229,7 @@ impl Reader {
                 Stage::Head(head) => {
                     if let Some(format) = Format::of_head(self.known, head, self.is_at_end)? {
                         let head = std::mem::take(head).freeze();
-                        self.begin(route, format, head)?;
+                        self.begin(route, rooted(route, self.known, format), head)?;
                         continue;
                     }
                     match self.pull()? {
@@ -315,6 +315,16 @@ pub(super) fn no_parquet() -> Error {
 /// What the route says, with tabs where the object's name or content type has said so.
 pub(super) fn dialect_of(route: &Route, format: Format) -> Dialect {
     if format == Format::Tsv { route.tab_dialect } else { route.dialect }
+}
+
+/// A document on one line looks like a line of records: where the route says at what root they are, it is none.
+fn rooted(route: &Route, known: Option<Format>, told: Format) -> Format {
+    let has_root = !route.root.tokens().is_empty();
+    if has_root && told == Format::JsonLines && known != Some(Format::JsonLines) {
+        Format::Json
+    } else {
+        told
+    }
 }
 
 fn layout_of(route: &Route, format: Format) -> JsonLayout {

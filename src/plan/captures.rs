@@ -112,7 +112,7 @@ fn placeholder(index: u32) -> Option<char> {
 }
 
 /// What stands between braces without a comma.
-fn capture_name(text: &str) -> Option<&str> {
+pub(super) fn capture_name(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('{')?;
     let name = &inner[..inner.find(['{', '}'])?];
     (inner[name.len()..].starts_with('}') && !name.contains(',')).then_some(name)

@@ -199,7 +199,7 @@ fn unsuited_format(format: &TimeFormat, rule: &Conversion, kind: Kind) -> Option
     let pattern = format.pattern();
     if matches!(kind, Kind::Time { .. }) {
         return match () {
-            () if format.has_date() => Some((
+            () if format.says_date() => Some((
                 format!("`{pattern}` has a date"),
                 "a time of day has none: leave it out of the format, or use a timestamp",
             )),

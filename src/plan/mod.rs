@@ -36,6 +36,7 @@ mod members;
 mod names;
 mod op;
 mod packing;
+mod retarget;
 mod snapshot;
 mod text;
 
@@ -48,6 +49,7 @@ pub use mapping::Mapping;
 pub use members::Members;
 pub use op::{OpPlace, Operation};
 pub use packing::Packing;
+pub use retarget::into_table;
 pub use snapshot::{Lineage, Snapshot};
 
 /// Bad rows put up with when there is a place to keep them.

@@ -12,7 +12,7 @@ use super::Reason;
 use super::time::{MICROS_PER_DAY, MICROS_PER_SECOND, check_moment, days, micros_of_day};
 use super::zone::{EPOCH_SECONDS, Zones};
 use crate::error::Result as Answer;
-pub use foreign::{from_java, from_ruby};
+pub use foreign::{from_java, from_java_all, from_ruby};
 use scan::Fields;
 pub use scan::{MONTHS, WEEKDAYS};
 
@@ -140,6 +140,12 @@ impl TimeFormat {
     /// Whether what it reads has a date.
     pub fn has_date(&self) -> bool {
         self.default_date.is_some() || self.parts.has_date() || self.parts.epoch
+    }
+
+    /// Whether a part of a date stands in the text itself.
+    pub fn says_date(&self) -> bool {
+        let parts = self.parts;
+        parts.year || parts.month || parts.day || parts.day_of_year || parts.weekday || parts.epoch
     }
 
     /// Whether what it reads has a time of day.

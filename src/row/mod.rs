@@ -41,7 +41,7 @@ use crate::decode::{Record, Span};
 use crate::table::Kind;
 use convert::{Converter, Scratch};
 pub use extras::Members;
-pub use format::{Civil, MONTHS, TimeFormat, WEEKDAYS, from_java, from_ruby};
+pub use format::{Civil, MONTHS, TimeFormat, WEEKDAYS, from_java, from_java_all, from_ruby};
 pub use op::Marks;
 pub use refusal::{NOT_UTF_8, Reason, Refusal};
 pub use rule::{Conversion, Epoch, Trim};

@@ -124,7 +124,9 @@ fn text(value: &Value) -> Result<String, String> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ColumnFile {
+    #[serde(default, deserialize_with = "said")]
     from: Option<FieldRef>,
+    #[serde(default, deserialize_with = "said")]
     constant: Option<Text>,
     #[serde(rename = "type")]
     sql_type: Option<String>,
@@ -139,10 +141,19 @@ struct ColumnFile {
     true_words: Texts,
     #[serde(default, rename = "false")]
     false_words: Texts,
+    #[serde(default, deserialize_with = "said")]
     null: Option<Texts>,
     trim: Option<String>,
+    #[serde(default, deserialize_with = "said")]
     default: Option<Text>,
     default_date: Option<String>,
+}
+
+/// A rule whose key stands there says something: `null: NULL` must not be a rule that was left out.
+fn said<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl<'de> Deserialize<'de> for ColumnSettings {
@@ -365,6 +376,10 @@ mod tests {
             ("{a: {frm: x}}", "unknown field `frm`"),
             ("{a: [x]}", "a column must be"),
             ("{a: {constant: 1.50}}", "quotes"),
+            ("{a: {null: NULL}}", "quotes"),
+            ("{a: {default: ~}}", "quotes"),
+            ("{a: {constant: null}}", "quotes"),
+            ("{a: {from: }}", "a field is a name"),
             ("{a: {true: [yes, 1]}}", "quotes"),
             ("{a: filename}", "`{from: filename}`"),
             ("{a: {from: 0}}", "count from 1"),

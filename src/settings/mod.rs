@@ -448,7 +448,19 @@ fn port(value: &Value) -> Result<u16> {
 /// # Errors
 /// `Config`, with the place and never the text.
 pub fn parse_yaml(text: &str) -> Result<Map<String, Value>> {
-    let yaml::Yaml(value) = serde_saphyr::from_str(text).map_err(|source| {
+    parse(text, serde_saphyr::Options::default())
+}
+
+/// The same where `y`, `no` and `on` are texts: names of columns in files of other programs.
+///
+/// # Errors
+/// `Config`, as above.
+pub fn parse_plain_yaml(text: &str) -> Result<Map<String, Value>> {
+    parse(text, serde_saphyr::options! { strict_booleans: true })
+}
+
+fn parse(text: &str, options: serde_saphyr::Options) -> Result<Map<String, Value>> {
+    let yaml::Yaml(value) = serde_saphyr::from_str_with_options(text, options).map_err(|source| {
         // The parser quotes the source around a mistake, which may be a line with a password: keep the place only.
         let place = source
             .location()
@@ -497,16 +509,21 @@ fn expand_text(text: &str, environment: &Environment) -> Result<String> {
 }
 
 fn from_value(value: Value) -> Result<File> {
-    serde_json::from_value(value).map_err(|source| {
-        let message = source.to_string();
+    serde_path_to_error::deserialize(value).map_err(|source| {
+        // Keys and places in lists, never a value.
+        let place = match source.path().to_string() {
+            path if path == "." => String::new(),
+            path => format!(", at `{path}`"),
+        };
+        let message = source.into_inner().to_string();
         if let Some(wrong) = wrong_type(&message) {
-            return Error::config(format!("read the configuration: {wrong}")).with_hint(
+            return Error::config(format!("read the configuration: {wrong}{place}")).with_hint(
                 "compare the value's form with the documentation; texts that YAML reads as something else, such as NULL, \
                  yes or 007, need quotes",
             );
         }
         let hint = unknown_field_hint(&message);
-        let error = Error::config(format!("read the configuration: {message}"));
+        let error = Error::config(format!("read the configuration: {message}{place}"));
         match hint {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -519,6 +536,12 @@ fn wrong_type(message: &str) -> Option<String> {
     let found = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = found.rsplit_once(", expected ")?;
     let kind = found.split(['"', '`']).next().unwrap_or_default().trim_end();
+    let expected = match expected {
+        "u64" | "u32" | "usize" => "a whole number from 0 on",
+        "a sequence" => "a list",
+        form if form == "a map" || form.starts_with("struct ") => "a block of `key: value`",
+        other => other,
+    };
     Some(format!("found {kind} where {expected} is expected"))
 }
 

@@ -66,7 +66,7 @@ fn import(text: &str) -> Imported {
 /// The loader itself takes it.
 #[track_caller]
 fn assert_is_read(yaml: &str) {
-    let names = ["ACCESS_KEY_SECRET", "ACCESS_KEY_ID", "X"];
+    let names = ["ACCESS_KEY_SECRET", "ACCESS_KEY_ID", "X", "PW"];
     let variables = names.map(|name| (name.to_owned(), "value".to_owned()));
     let environment = holoload::settings::Environment::of(variables);
     let settings = holoload::settings::Settings::read(Some(yaml), &environment);
@@ -250,6 +250,86 @@ routes:
 }
 
 #[test]
+fn times_are_read_and_written_as_they_were() {
+    let column = |rest: &str| {
+        let text = format!(
+            "in: {{type: file, path_prefix: /d/, parser: {{type: csv, escape: '\"', columns: [{{name: a, {rest}}}]}}}}\n\
+             out: {{type: postgresql, host: h, user: u, database: d, table: t, mode: insert, default_timezone: '+09:00'}}"
+        );
+        let imported = import(&text);
+        let line = imported.yaml.lines().find(|line| line.starts_with("      a: ")).unwrap_or_default();
+        (line.trim().to_owned(), imported.stderr)
+    };
+    for (said, expected) in [
+        ("format: '%H:%M'", "a: {from: 1, format: \"%H:%M\", default_date: \"1970-01-01\"}"),
+        (
+            "format: '%m/%d', date: '2024-01-01'",
+            "a: {from: 1, format: \"%m/%d\", default_date: \"2024-01-01\"}",
+        ),
+        ("date: '2024-01-01'", "a: {from: 1}"),
+        ("format: '%F %T %z'", "a: {from: 1, format: \"%F %T %Z\", timezone: Etc/GMT-9}"),
+        ("format: '%s'", "a: {from: 1, format: \"%s\", timezone: Etc/GMT-9}"),
+        ("format: '%F', timezone: JST", "a: {from: 1, format: \"%F\", timezone: Asia/Tokyo}"),
+        (
+            "format: \"java:uuuu-MM-dd['T'HH:mm[:ss]]\"",
+            "a: {from: 1, format: [\"%Y-%m-%dT%H:%M:%S\", \"%Y-%m-%dT%H:%M\", \"%Y-%m-%d\"]}",
+        ),
+    ] {
+        assert_eq!(column(&format!("type: timestamp, {said}")).0, expected);
+    }
+    for (said, named) in [
+        ("type: timestamp, format: '%I:%M'", "has an hour of twelve and no `%p`"),
+        ("type: timestamp, format: 'java:HH:mm[:ss'", "because `[` has no equivalent"),
+        ("type: timestamp, format: '%10N'", "unknown directive"),
+        ("type: string, format: '%F'", "in.parser.columns[0].format, because the column is no `timestamp`"),
+        (
+            "type: timestamp, format: '%F %H:%M'",
+            "wrote them into columns of type timestamp as clocks in Etc/GMT-9",
+        ),
+    ] {
+        assert_contains(&column(said).1, named);
+    }
+    // No zone of the database is that: the file is not loaded before somebody has named one.
+    let text = "in: {type: file, parser: {type: csv, default_timezone: '-0330', columns: []}}";
+    let yaml = holoload::embulk::import(text).expect("translated").yaml;
+    assert_contains(&yaml, "`-0330` is no name of a time zone");
+}
+
+#[test]
+fn filters_work_one_after_another() {
+    let imported = |columns: &str, filters: &str| {
+        import(&format!(
+            "in: {{type: file, path_prefix: /d/, parser: {{type: csv, skip_header_lines: 1, columns: [{columns}]}}}}\n\
+             filters: [{filters}]\nout: {{type: postgresql, host: h, user: u, database: d, table: t, mode: insert, ssl: yes}}"
+        ))
+    };
+    let columns = "{name: x, type: long}, {name: y, type: long}, {name: no, type: string}";
+    let swapped = "{type: rename, columns: {x: y, y: x}}, {type: rename, columns: {x: lat, y: lon}}";
+    let import = imported(columns, swapped);
+    assert_contains(&import.yaml, "columns:\n      lon: {from: x}\n      lat: {from: \"y\"}\n    write:");
+    assert_contains(&import.stderr, "out.ssl, true");
+    // A name that a column no longer has means nothing.
+    let kept = "{type: rename, columns: {x: a}}, {type: remove_columns, remove: [x]}, {type: remove_columns, keep: [a]}";
+    let import = imported(columns, kept);
+    assert_contains(&import.yaml, "      a: {from: x}\n    drop: [\"y\", \"no\"]");
+    let import = imported("", kept);
+    assert_contains(&import.yaml, "      a: {from: x}\n    write:");
+    assert_contains(&import.stderr, "to do: filters.keep");
+}
+
+#[test]
+fn names_of_tables_are_taken_as_they_are() {
+    for (said, expected) in [
+        ("table: orders", "table: orders"),
+        ("table: Orders", "table: \"\\\"Orders\\\"\""),
+        ("schema: my schema, table: a.b", "table: \"\\\"my schema\\\".\\\"a.b\\\"\""),
+    ] {
+        let text = format!("out: {{type: postgresql, host: h, user: u, database: d, mode: insert, {said}}}");
+        assert_contains(&import(&text).yaml, expected);
+    }
+}
+
+#[test]
 fn every_option_of_the_input_is_named() {
     let options = "total_file_count_limit min_task_size last_path incremental use_modified_time last_modified_time \
                    skip_glacier_objects endpoint region http_proxy auth_method session_token profile_file profile_name \
@@ -291,7 +371,16 @@ fn modes_are_what_they_meant() {
 fn templates_are_filled_or_refused() {
     let variables =
         SEED.replace("hologresEXAMPLEsecret", "{{ env.PW }}").replace("demo\n", "\"{{ env.X }}\"\n");
-    assert_contains(&import(&variables).yaml, "database: \"${X}\"");
+    let imported = import(&variables);
+    assert_contains(&imported.yaml, "database: \"${X}\"");
+    // A variable holds no secret in itself: it stays what it is.
+    assert_contains(&imported.yaml, "password: ${PW}");
+    assert!(!imported.stderr.contains("out.password"), "{}", imported.stderr);
+    Run::new(&["import-embulk", "-"]).stdin("in: <%= ENV['X'] %>").run().refused(
+        2,
+        "an ERB template",
+        "erb config",
+    );
     for template in ["in: {{ file }}", "{% include 'x' %}\nin: {}", "in: {{ env.x | upcase }}"] {
         Run::new(&["import-embulk", "-"]).stdin(template).run().refused(
             2,

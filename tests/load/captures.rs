@@ -32,6 +32,30 @@ fn the_key_says_table_and_columns() {
     assert_eq!(other["status"], "ignored", "{other:#}");
 }
 
+/// A table that is named on the command line takes the place of the one in the route, and of nothing else there.
+#[test]
+fn another_table_goes_by_the_route_that_matches() {
+    let lab = Lab::new("captures_table", TABLES);
+    let routes = "- {object: 's3://BUCKET/plain/*.csv', table: orders, parse: {delimiter: ';'}}\n\
+                  - {object: 's3://BUCKET/{table}/dt={dt}/{n}.csv', table: '{table}', columns: {part: 'part-{n}'}}";
+    let into_users = |key: &str, text: &str| {
+        let address = lab.put(key, text);
+        with(&lab, &address, routes).argument("--table").argument("users").run().loaded()
+    };
+    into_users("orders/dt=2024-01-05/7.csv", "id\n1\n");
+    into_users("plain/a.csv", "id;part\n2;b\n");
+    into_users("elsewhere/a.csv", "id;part\n3;c\n");
+    assert_eq!(lab.rows("SELECT * FROM users ORDER BY 1"), ["1|2024-01-05|part-7", "2|NULL|b", "3|NULL|c"]);
+    // Rules that need a key are none for others.
+    let only = "- {object: 's3://BUCKET/dt={dt}/{n}.csv', table: orders, columns: {part: 'part-{n}'}}";
+    let address = lab.put("elsewhere/b.csv", "id\n4\n");
+    with(&lab, &address, only).argument("--table").argument("users").run().failed(
+        2,
+        "no route matches",
+        "add a route",
+    );
+}
+
 #[test]
 fn captured_texts_are_read_as_the_columns_rules_say() {
     let lab = Lab::new("captures_rules", TABLES);

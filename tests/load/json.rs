@@ -67,6 +67,7 @@ fn records_load_however_they_lie() {
     let records: Vec<&str> = ROWS.lines().filter(|line| !line.is_empty()).collect();
     let array = format!("[\n  {}\n]\n", records.join(",\n  "));
     let document = format!("{{\"next\": null, \"data\": {{\"items\": {array}}}, \"n\": 3}}");
+    let one_line = format!("{{\"data\": {{\"items\": [{}]}}}}\n", records.join(", "));
     let utf_16 = Charset::named("utf-16le").expect("a charset");
     let utf_16 = [utf_16.mark(), &utf_16.restore(ROWS.as_bytes())].concat();
     for (key, bytes, route) in [
@@ -81,6 +82,9 @@ fn records_load_however_they_lie() {
         ("array", gzip(array.as_bytes()), ""),
         ("objects.json", records.join("").into_bytes(), ""),
         ("document.json", document.into_bytes(), "parse: {root: /data/items}"),
+        ("line.json", one_line.clone().into_bytes(), "parse: {root: /data/items}"),
+        ("line", one_line.clone().into_bytes(), "parse: {root: /data/items}"),
+        ("line.txt", one_line.into_bytes(), "parse: {format: json, root: /data/items}"),
         ("said.csv", ROWS.as_bytes().to_vec(), "parse: {format: jsonl}"),
         ("said.txt", array.into_bytes(), "parse: {format: json}"),
     ] {

@@ -56,6 +56,20 @@ fn times_are_read_by_their_formats_and_zones() {
     );
 }
 
+/// A date that stands in for one is nothing to a time of day: what is meant for any column of times fits this one, too.
+#[test]
+fn a_default_date_does_no_harm_to_a_time_of_day() {
+    let lab = Lab::new("rules_clock", "CREATE TABLE t (id int4 PRIMARY KEY, clock time)");
+    let columns = "columns: {clock: {format: '%H:%M', default_date: '2024-01-05'}}";
+    run(&lab, "id,clock\n1,9:30\n", columns).loaded();
+    assert_eq!(lab.rows("SELECT * FROM t"), ["1|09:30:00"]);
+    run(&lab, "id,clock\n1,9\n", &columns.replace("%H:%M", "%d %H:%M")).failed(
+        2,
+        "`%d %H:%M` has a date",
+        "",
+    );
+}
+
 #[test]
 fn numbers_words_and_counts_are_read_by_their_rules() {
     let lab = Lab::new(

@@ -208,8 +208,19 @@ fn a_configuration_that_is_wrong_names_the_place() {
         ),
         (
             format!("{route}, parse: {{null_string: NULL}}}}]\n"),
-            "found null where a string is expected",
+            "found null where a string is expected, at `routes[0].parse.null_string`",
             "need quotes",
+        ),
+        (
+            format!("{route}}}, {{object: x, table: t, bad_rows: {{max: all}}}}]\n"),
+            "found string where a whole number from 0 on is expected, at `routes[1].bad_rows.max`",
+            "compare",
+        ),
+        (format!("{route}, columns: {{a: {{null: NULL}}}}}}]\n"), "a text is expected", ""),
+        (
+            format!("rejects: gs://b/p/\n{route}}}]\n"),
+            "rejects cannot be written to `gs://`",
+            "`s3://bucket/prefix/` or a directory",
         ),
         ("a: [\n".to_owned(), "not valid YAML at line", ""),
         ("- a\n- b\n".to_owned(), "the top level must be `key: value` lines", ""),

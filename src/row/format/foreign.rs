@@ -61,6 +61,39 @@ pub fn from_java(pattern: &str) -> Result<String, String> {
     Ok(text)
 }
 
+/// More variants of one pattern are none that anybody wrote.
+const VARIANTS_MAX: usize = 16;
+
+/// The same for patterns with parts that may be missing, `[.SSS]`: one pattern for each way to leave them out, the whole one
+/// first.
+///
+/// # Errors
+/// The letters as they were written.
+pub fn from_java_all(pattern: &str) -> Result<Vec<String>, String> {
+    let mut variants = vec![String::new()];
+    let mut without: Vec<Vec<String>> = Vec::new();
+    let mut is_quoted = false;
+    for letter in pattern.chars() {
+        match letter {
+            '[' if !is_quoted => without.push(variants.clone()),
+            ']' if !is_quoted => variants.extend(without.pop().ok_or("]")?),
+            _ => {
+                is_quoted ^= letter == '\'';
+                for variant in &mut variants {
+                    variant.push(letter);
+                }
+            }
+        }
+        if variants.len() > VARIANTS_MAX {
+            return Err("[".to_owned());
+        }
+    }
+    if !without.is_empty() {
+        return Err("[".to_owned());
+    }
+    variants.iter().map(|variant| from_java(variant)).collect()
+}
+
 /// Takes text between apostrophes; two of them are one.
 fn quoted<'a>(text: &'a str, out: &mut String) -> Result<&'a str, String> {
     let inner = &text[1..];
