@@ -93,6 +93,11 @@ impl Format {
         said.or_else(|| Self::of_name(name)).or_else(|| content_type.and_then(Self::of_content_type))
     }
 
+    /// What an object is that begins so, where it is none of the formats of text.
+    pub fn foreign_name(head: &[u8]) -> Option<&'static str> {
+        FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what)
+    }
+
     /// What the first text says, where `known` may say it already; `None` while it needs more of the text, which is
     /// never more than [`HEAD_BYTES`].
     ///
@@ -103,7 +108,7 @@ impl Format {
         if !is_enough && head.len() < MAGIC_BYTES {
             return Ok(None);
         }
-        if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
+        if let Some(what) = Self::foreign_name(head) {
             return foreign(known, what);
         }
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
@@ -158,7 +163,7 @@ fn is_member(line: &[u8]) -> bool {
 const MAGIC_BYTES: usize = 9;
 const PARQUET: &str = "a Parquet file";
 /// What other formats begin with; all of it ASCII, so that no charset changes it.
-const FOREIGN: [(&[u8], &str); 8] = [
+const FOREIGN: [(&[u8], &str); 10] = [
     (b"PAR1", PARQUET),
     (b"Obj\x01", "an Avro file"),
     (b"ORC", "an ORC file"),
@@ -167,6 +172,8 @@ const FOREIGN: [(&[u8], &str); 8] = [
     (b"SQLite fo", "an SQLite database"),
     (b"<?xml", "an XML document"),
     (b"<!DOCTYPE", "an HTML page"),
+    (b"<!doctype", "an HTML page"),
+    (b"<html", "an HTML page"),
 ];
 
 fn foreign(known: Option<Format>, what: &str) -> Result<Option<Format>> {
