@@ -216,7 +216,7 @@ mod tests {
         table.below("^ bad");
         assert_eq!(
             table.print(Some(20)),
-            "WHEN  2024-05-01T10…\n題名  吾輩は猫であ…\nD     1\n\nWHEN  2024-05-02T10…\n題名  火花\nC     x\nD     2\n^ bad"
+            "WHEN  2024-05-01T10…\n題名  吾輩は猫である\nD     1\n\nWHEN  2024-05-02T10…\n題名  火花\nC     x\nD     2\n^ bad"
         );
         assert!(table.print(Some(60)).starts_with("WHEN                  題名            C  D\n"));
     }
