@@ -321,6 +321,11 @@ where
                 return Error::access(format!("{action}: there are no AWS credentials"))
                     .with_hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the function a role");
             }
+            // Nothing was sent, and nothing will be the next time.
+            if text.contains("region must be set") {
+                return Error::config(format!("{action}: no AWS region is set"))
+                    .with_hint("set AWS_REGION, or `region` in the profile; of another store any word will do");
+            }
             Error::transient(format!("{action}: {text}")).with_hint(REACH_HINT)
         }
         SdkError::ConstructionFailure(_) => Error::config(action).with_hint(
@@ -345,7 +350,7 @@ fn by_code(action: String, code: &str, message: &str, status: u16, region: Optio
     };
     let error = match code {
         "NoSuchKey" => Error::input(action).with_hint(
-            "there is no such object: check the key as it is stored (not URL-encoded), or it was deleted meanwhile",
+            "there is no such object: check the key as it is stored (not URL-encoded) and the name of the bucket; or it was deleted meanwhile",
         ),
         "NoSuchVersion" => Error::input(action).with_hint("that version was deleted"),
         "MethodNotAllowed" if status == 405 => Error::input(action).with_hint("that version is a delete marker"),

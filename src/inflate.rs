@@ -62,7 +62,11 @@ impl Compression {
                 return Ok(Some(Self::Zstd));
             }
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, _, ..] => return Ok(Some(Self::Bzip2)),
-            [b'P', b'K', 3 | 5, 4 | 6, ..] => "a zip archive",
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => {
+                return Err(Error::input("read the object: it is a zip archive, as .xlsx files are").with_hint(
+                    "save a spreadsheet as CSV (UTF-8); unpack an archive: `unzip -p a.zip | holoload load -`",
+                ));
+            }
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => "compressed with xz",
             [0x04, 0x22, 0x4d, 0x18, ..] => "compressed with lz4",
             [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => "a 7z archive",

@@ -18,7 +18,7 @@ impl TableName {
     pub fn parse(text: &str) -> Result<Self> {
         let refuse = || {
             Error::config(format!("read the table name `{text}`")).with_hint(
-                "write `table` or `schema.table`; put double quotes around a part with capitals or dots",
+                "write `table` or `schema.table`, without the database; put double quotes around a part with capitals or dots",
             )
         };
         let mut parts: Vec<String> = Vec::new();
@@ -47,6 +47,15 @@ impl TableName {
             }
             Err(_) => Err(refuse()),
         }
+    }
+
+    /// As [`parse`](Self::parse) takes it: in quotes where it would fold or fall apart.
+    pub fn said(&self) -> String {
+        let part = |part: &str| {
+            let is_plain = part == part.to_lowercase() && !part.contains(['.', '"']) && !part.is_empty();
+            if is_plain { part.to_owned() } else { quote(part) }
+        };
+        format!("{}.{}", part(&self.schema), part(&self.name))
     }
 
     /// The name as SQL, each part quoted.
@@ -163,6 +172,46 @@ pub enum Kind {
     Other,
 }
 
+/// Fractional digits of a second that are kept unless fewer are declared.
+const DIGITS: u8 = 6;
+
+impl Kind {
+    /// What a column of the SQL type `sql` holds, by the names that SQL and PostgreSQL have for it.
+    pub fn of_sql(sql: &str) -> Self {
+        let folded = sql.trim().to_lowercase();
+        let (name, numbers) = folded.split_once('(').unwrap_or((&folded, ""));
+        let (inside, after) = numbers.split_once(')').unwrap_or((numbers, ""));
+        let name = format!("{}{after}", name.trim_end());
+        let first = || inside.split(',').next()?.trim().parse::<u32>().ok();
+        let digits = first().and_then(|digits| u8::try_from(digits).ok()).unwrap_or(DIGITS).min(DIGITS);
+        match name.as_str() {
+            "bool" | "boolean" => Self::Bool,
+            "int2" | "smallint" => Self::Int2,
+            "int4" | "int" | "integer" => Self::Int4,
+            "int8" | "bigint" => Self::Int8,
+            "float4" | "real" => Self::Float4,
+            "float8" | "double precision" | "double" | "float" => Self::Float8,
+            "numeric" | "decimal" => {
+                let scale = inside.split(',').nth(1).map_or(Some(0), |scale| scale.trim().parse().ok());
+                let precision = first().and_then(|precision| u16::try_from(precision).ok());
+                Self::Numeric { limits: precision.zip(scale) }
+            }
+            "text" => Self::Text,
+            "varchar" | "character varying" => Self::Varchar { char_max: first() },
+            "char" | "bpchar" | "character" => Self::Char { char_max: first().or(Some(1)) },
+            "date" => Self::Date,
+            "time" | "time without time zone" => Self::Time { digits },
+            "timestamp" | "timestamp without time zone" => Self::Timestamp { digits },
+            "timestamptz" | "timestamp with time zone" => Self::Timestamptz { digits },
+            "uuid" => Self::Uuid,
+            "bytea" => Self::Bytea,
+            "json" => Self::Json,
+            "jsonb" => Self::Jsonb,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// One column.
 #[derive(Clone, Debug)]
 pub struct Column {
@@ -232,6 +281,23 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_known_by_their_names() {
+        for (sql, kind) in [
+            ("BIGINT", Kind::Int8),
+            ("numeric", Kind::Numeric { limits: None }),
+            ("numeric(12, 2)", Kind::Numeric { limits: Some((12, 2)) }),
+            ("decimal(9)", Kind::Numeric { limits: Some((9, 0)) }),
+            ("character varying(20)", Kind::Varchar { char_max: Some(20) }),
+            ("char", Kind::Char { char_max: Some(1) }),
+            ("timestamp(3) with time zone", Kind::Timestamptz { digits: 3 }),
+            ("timestamp", Kind::Timestamp { digits: 6 }),
+            ("int4[]", Kind::Other),
+        ] {
+            assert_eq!(Kind::of_sql(sql), kind, "{sql}");
+        }
+    }
 
     #[test]
     fn names_fold_and_quote_as_in_sql() {

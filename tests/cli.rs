@@ -14,6 +14,18 @@ mod harness;
 mod http;
 #[path = "cli/invoke.rs"]
 mod invoke;
+#[path = "cli/mistakes.rs"]
+mod mistakes;
+#[cfg(feature = "parquet")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "several test binaries include this module, each uses a part of it"
+)]
+#[path = "decode_parquet/files.rs"]
+mod parquet_files;
+#[path = "cli/preview.rs"]
+mod preview;
 #[path = "cli/prune.rs"]
 mod prune;
 #[path = "cli/reprocess.rs"]

@@ -23,6 +23,8 @@ mod harness;
 mod manifest;
 #[path = "conformance/parse.rs"]
 mod parse;
+#[path = "conformance/preview.rs"]
+mod preview;
 #[path = "conformance/time.rs"]
 mod time;
 #[path = "conformance/times.rs"]

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::load::{requests, settings_to};
+use super::load::{Mode, read_as_guessed, requests, settings_to};
 use super::style::{self, Paint};
 use super::table::Table;
 use super::{Arguments, MEMORY_MIB, print, progress, text};
@@ -25,6 +25,12 @@ pub(super) struct CheckArguments {
     /// Check against this table, whatever the routes say
     #[arg(long, value_name = "TABLE")]
     table: Option<String>,
+    /// What happens where a key exists
+    #[arg(long, value_enum, requires = "table")]
+    mode: Option<Mode>,
+    /// Read the files as `holoload guess` says, whatever the routes say
+    #[arg(long, requires = "table")]
+    guess: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -32,7 +38,11 @@ pub(super) struct CheckArguments {
 
 pub(super) async fn run(arguments: &Arguments, said: &CheckArguments) -> Result<Vec<Class>> {
     let aws = arguments.aws().await;
-    let settings = settings_to(arguments, said.table.as_deref(), None, &aws).await?;
+    let mode = said.mode.map(Into::into);
+    let mut settings = settings_to(arguments, said.table.as_deref(), mode, &aws).await?;
+    if said.guess {
+        read_as_guessed(&mut settings, &said.sources, &aws, said.json).await?;
+    }
     let mut context = Context::start(&settings, Some(aws.clone()), Limits::for_memory(MEMORY_MIB)).await?;
     let mut answers = Vec::new();
     let mut classes = Vec::new();

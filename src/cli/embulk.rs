@@ -34,13 +34,11 @@ pub(super) fn run(_: &Arguments, said: &ImportArguments) -> Result<Vec<Class>> {
         return Ok(Vec::new());
     }
     said.output.write(imported.yaml.trim_end())?;
-    if !style::is_quiet() {
-        for note in &imported.notes {
-            let paint = if note.kind == NoteKind::ToDo { Paint::Warn } else { Paint::Faint };
-            let line = note.line();
-            let rest = line.strip_prefix(note.kind.name()).unwrap_or(&line);
-            text::note(&format!("{}{rest}", style::err(paint, note.kind.name())));
-        }
+    for note in &imported.notes {
+        let paint = if note.kind == NoteKind::ToDo { Paint::Warn } else { Paint::Faint };
+        let line = note.line();
+        let rest = line.strip_prefix(note.kind.name()).unwrap_or(&line);
+        text::aside(&format!("{}{rest}", style::err(paint, note.kind.name())));
     }
     Ok(Vec::new())
 }

@@ -116,7 +116,8 @@ pub(super) async fn run(arguments: &Arguments, said: &GuessArguments) -> Result<
     let hints = said.said.hints()?;
     let found = sources::expand(&said.sources, &aws, &|_| false).await?;
     let guessed = guess_from(found, &aws, &hints, said.said.head_bytes()).await?;
-    let Guessed { object, guess } = guessed.ok_or_else(|| Error::input("there is nothing to guess from"))?;
+    let Guessed { object, guess, .. } =
+        guessed.ok_or_else(|| Error::input("there is nothing to guess from"))?;
     if said.compare {
         return compare(arguments, said, &aws, &object.address(), &guess).await;
     }
@@ -146,11 +147,8 @@ pub(super) async fn run(arguments: &Arguments, said: &GuessArguments) -> Result<
 
 /// What the sample could not tell, where people look.
 pub(super) fn tell(guess: &Guess) {
-    if style::is_quiet() {
-        return;
-    }
     for note in &guess.notes {
-        text::note(&format!("{}: {}", style::err(Paint::Warn, "note"), note.message()));
+        text::aside(&format!("{}: {}", style::err(Paint::Warn, "note"), note.message()));
     }
 }
 

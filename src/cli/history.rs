@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::{Arguments, print, text, with_ledger};
 use crate::error::{Class, Error, Result};
 use crate::ledger::{self, Filter};
+use crate::report::Status;
 use crate::table::TableName;
 
 /// Longer than any ledger.
@@ -16,8 +17,8 @@ const DAYS_MAX: u64 = 36_500;
 #[derive(Args)]
 pub(super) struct HistoryArguments {
     /// Only loads that ended so
-    #[arg(long)]
-    status: Option<String>,
+    #[arg(long, value_enum)]
+    status: Option<StatusWord>,
     /// Only keys that begin so
     #[arg(long)]
     prefix: Option<String>,
@@ -41,6 +42,34 @@ pub(super) struct HistoryArguments {
     json: bool,
 }
 
+/// How a load may end, or how far it is.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum StatusWord {
+    Running,
+    Loaded,
+    Skipped,
+    Superseded,
+    Deleted,
+    Ignored,
+    Continued,
+    Failed,
+}
+
+impl From<StatusWord> for Status {
+    fn from(word: StatusWord) -> Self {
+        match word {
+            StatusWord::Running => Self::Running,
+            StatusWord::Loaded => Self::Loaded,
+            StatusWord::Skipped => Self::Skipped,
+            StatusWord::Superseded => Self::Superseded,
+            StatusWord::Deleted => Self::Deleted,
+            StatusWord::Ignored => Self::Ignored,
+            StatusWord::Continued => Self::Continued,
+            StatusWord::Failed => Self::Failed,
+        }
+    }
+}
+
 pub(super) async fn run(arguments: &Arguments, history: &HistoryArguments) -> Result<Vec<Class>> {
     if history.prune { prune(arguments, history).await } else { show(arguments, history).await }
 }
@@ -49,7 +78,7 @@ async fn show(arguments: &Arguments, history: &HistoryArguments) -> Result<Vec<C
     let (mut context, ledger) = with_ledger(arguments).await?;
     let table = history.table.as_deref().map(TableName::parse).transpose()?;
     let filter = Filter {
-        status: history.status.clone(),
+        status: history.status.map(|status| Status::from(status).name().to_owned()),
         prefix: history.prefix.clone(),
         table: table.map(|table| table.to_string()),
         line_max: i64::from(history.limit),

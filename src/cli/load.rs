@@ -3,15 +3,18 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::guess::tell;
+use super::sample::{HEAD_BYTES, guess_from};
 use super::{Arguments, MEMORY_MIB, print, progress, settings_with, sources, style, text};
 use crate::aws::Aws;
 use crate::context::Context;
-use crate::error::{Class, Result};
+use crate::error::{Class, Error, Result};
+use crate::guess::Hints;
 use crate::load::load;
 use crate::object::Request;
 use crate::plan::{Limits, into_table};
 use crate::report::{self, Report, Status};
-use crate::settings::{RouteSettings, Settings, Unmatched, WriteMode, WriteSettings};
+use crate::settings::{Environment, RouteSettings, Settings, Unmatched, WriteMode, WriteSettings};
 
 #[derive(Args)]
 pub(super) struct LoadArguments {
@@ -24,6 +27,9 @@ pub(super) struct LoadArguments {
     /// What happens where a key exists
     #[arg(long, value_enum, requires = "table")]
     mode: Option<Mode>,
+    /// Read the files as `holoload guess` says, whatever the routes say; settings say it for longer
+    #[arg(long, requires = "table")]
+    guess: bool,
     /// Decode and type everything against the live table, write nothing
     #[arg(long)]
     dry_run: bool,
@@ -56,7 +62,11 @@ impl From<Mode> for WriteMode {
 
 pub(super) async fn run(arguments: &Arguments, said: &LoadArguments) -> Result<Vec<Class>> {
     let aws = arguments.aws().await;
-    let settings = settings_to(arguments, said.table.as_deref(), said.mode.map(Into::into), &aws).await?;
+    let mode = said.mode.map(Into::into);
+    let mut settings = settings_to(arguments, said.table.as_deref(), mode, &aws).await?;
+    if said.guess {
+        read_as_guessed(&mut settings, &said.sources, &aws, said.json).await?;
+    }
     let mut context = Context::start(&settings, Some(aws.clone()), Limits::for_memory(MEMORY_MIB)).await?;
     let requests = requests(&said.sources, &aws, &context).await?;
     let mut reports = Vec::with_capacity(requests.len());
@@ -114,6 +124,35 @@ fn routes_to(table: &str, mode: Option<WriteMode>, settings: &Settings) -> Resul
         }
     }
     Ok(routes)
+}
+
+/// Every route reads the files as a guess does.
+pub(super) async fn read_as_guessed(
+    settings: &mut Settings,
+    words: &[String],
+    aws: &Aws,
+    is_json: bool,
+) -> Result<()> {
+    if words.iter().any(|word| word == "-") {
+        return Err(Error::config("guess how standard input is read: it is read once").with_hint(
+            "write it into a file first, or write `holoload guess - -o holoload.yaml` of a part of it",
+        ));
+    }
+    let found = sources::expand(words, aws, &|_| false).await?;
+    let guessed = guess_from(found, aws, &Hints::default(), HEAD_BYTES).await?;
+    let guess = guessed.ok_or_else(|| Error::input("there is nothing to guess from"))?.guess;
+    if !is_json {
+        tell(&guess);
+    }
+    let bug = |error| Error::bug("read the guess").with_source(error);
+    let read =
+        Settings::read(Some(&guess.yaml("**", Some("guessed"))), &Environment::default()).map_err(bug)?;
+    let [read] = read.routes.as_slice() else { return Err(Error::bug("read the one route of the guess")) };
+    for route in &mut settings.routes {
+        route.parse = read.parse.clone();
+        route.columns = read.columns.clone();
+    }
+    Ok(())
 }
 
 async fn load_with_progress(context: &mut Context, request: &Request, is_json: bool) -> Report {

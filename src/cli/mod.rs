@@ -42,6 +42,19 @@ mod verify;
 /// What a laptop or a cron host spares for one load.
 const MEMORY_MIB: u64 = 1024;
 
+/// Whoever has set up `psql` has said which database is meant. What it says of TLS is weaker than what is asked for here.
+const OF_PSQL: [(&str, &str); 6] = [
+    ("PGHOST", "HOLOLOAD_HOST"),
+    ("PGPORT", "HOLOLOAD_PORT"),
+    ("PGDATABASE", "HOLOLOAD_DATABASE"),
+    ("PGUSER", "HOLOLOAD_USER"),
+    ("PGPASSWORD", "HOLOLOAD_PASSWORD"),
+    ("PGSSLROOTCERT", "HOLOLOAD_CA"),
+];
+
+/// As shells say it of a command that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
 /// What `holoload` alone says.
 const SHORT_HELP: &str = "\
 holoload loads files and S3 objects into Alibaba Cloud Hologres or PostgreSQL
@@ -55,7 +68,7 @@ holoload loads files and S3 objects into Alibaba Cloud Hologres or PostgreSQL
 
 /// Loads files and S3 objects into Alibaba Cloud Hologres or PostgreSQL.
 #[derive(Parser)]
-#[command(name = "holoload", version, max_term_width = 100)]
+#[command(name = "holoload", version, max_term_width = 80)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -65,7 +78,7 @@ struct Arguments {
     /// Profile of the AWS configuration (default: `AWS_PROFILE`)
     #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
-    /// When output is coloured
+    /// When output is coloured; `auto`: on a terminal, and as `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` say
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: style::Colour,
     /// No progress, no notes: results and errors alone
@@ -122,7 +135,7 @@ enum Command {
     Setup(setup::SetupArguments),
     /// Print the completions of a shell
     #[command(
-        after_help = "Example:\n  holoload completions bash > ~/.local/share/bash-completion/completions/holoload"
+        after_help = "Examples:\n  source <(holoload completions bash)\n  holoload completions fish > ~/.config/fish/completions/holoload.fish"
     )]
     Completions(completions::CompletionsArguments),
 }
@@ -148,7 +161,11 @@ pub async fn run() -> ExitCode {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         text::note(&format!("panicked at {place}"));
     }));
-    let outcome = AssertUnwindSafe(command(&arguments, said)).catch_unwind().await;
+    let work = AssertUnwindSafe(command(&arguments, said)).catch_unwind();
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        Ok(()) = tokio::signal::ctrl_c() => return interrupted(said),
+    };
     let outcome = outcome.unwrap_or_else(|_| {
         Err(Error::bug("holoload panicked").with_hint("please report this with the place above"))
     });
@@ -159,6 +176,19 @@ pub async fn run() -> ExitCode {
             ExitCode::from(error.class().exit_code())
         }
     }
+}
+
+/// Dropping the work has closed its connections: what was not committed is rolled back.
+fn interrupted(command: &Command) -> ExitCode {
+    let what = match command {
+        Command::Load(_) | Command::Reprocess(_) | Command::Invoke { .. } => {
+            "interrupted: rows that were not durable are gone; the same command loads what is missing, `holoload history` has \
+             what was loaded"
+        }
+        _ => "interrupted: nothing was written",
+    };
+    text::note(&format!("{}: {what}", style::err(style::Paint::Bad, "error")));
+    ExitCode::from(INTERRUPTED)
 }
 
 async fn command(arguments: &Arguments, command: &Command) -> Result<Vec<Class>> {
@@ -206,6 +236,14 @@ fn environment(arguments: &Arguments) -> Environment {
     let mut environment = Environment::of_process();
     if let Some(config) = &arguments.config {
         environment.set("HOLOLOAD_CONFIG", config);
+    }
+    if environment.get("HOLOLOAD_CONFIG").is_none() && environment.get("HOLOLOAD_HOST").is_none() {
+        for (theirs, ours) in OF_PSQL {
+            let value = std::env::var(theirs).ok().filter(|value| !value.is_empty());
+            if let Some(value) = value.filter(|_| environment.get(ours).is_none()) {
+                environment.set(ours, &value);
+            }
+        }
     }
     environment
 }

@@ -35,7 +35,7 @@ impl OutputArguments {
         };
         let mut file = options.open(path).map_err(refuse)?;
         file.write_all(format!("{what}\n").as_bytes()).map_err(refuse)?;
-        text::note(&format!("wrote {}", path.display()));
+        text::aside(&format!("wrote {}", path.display()));
         Ok(())
     }
 }

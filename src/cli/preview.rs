@@ -1,13 +1,14 @@
 //! `holoload preview`: the first rows as they are read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::Args;
 use unicode_width::UnicodeWidthStr;
 
 use super::guess::{HintArguments, tell};
-use super::load::settings_to;
-use super::sample::guess_from;
+use super::load::{Mode, settings_to};
+use super::sample::{Guessed, guess_from};
 use super::style::{self, Paint};
 use super::table::{Table, cleaned};
 use super::{Arguments, MEMORY_MIB, print, sources, text};
@@ -15,12 +16,12 @@ use crate::aws::Aws;
 use crate::context::Context;
 use crate::database::Dialect;
 use crate::error::{Class, Error, Result};
-use crate::guess::{Guess, Type};
-use crate::load::{Mapping, Preview, PreviewRow, preview, preview_of};
-use crate::object::body::ObjectBody;
-use crate::object::{ObjectRef, ObjectVersion, Request, STDIN_BUCKET};
+use crate::guess::Guess;
+use crate::load::{Mapping, Preview, PreviewRow, Reading, preview};
+use crate::object::{ObjectRef, Request};
 use crate::plan::{Destination, Limits, Plan, Planner};
-use crate::settings::{Environment, Settings, WriteMode};
+use crate::row::TimeFormat;
+use crate::settings::{ColumnSettings, Environment, Settings, WriteMode, WriteSettings};
 use crate::table::{Column, Generated, Kind, Table as SqlTable, TableName};
 
 /// Rows that a screen takes.
@@ -39,6 +40,12 @@ pub(super) struct PreviewArguments {
     /// Try the types of this table; without one, and without routes, types are guessed
     #[arg(long, value_name = "TABLE")]
     table: Option<String>,
+    /// Guess types, or take those of the routes, and ask no database
+    #[arg(long, conflicts_with = "table")]
+    guess: bool,
+    /// What happens where a key exists
+    #[arg(long, value_enum, requires = "table")]
+    mode: Option<Mode>,
     /// A field in each line
     #[arg(long, short = 'G')]
     vertical: bool,
@@ -51,10 +58,10 @@ pub(super) struct PreviewArguments {
 
 pub(super) async fn run(arguments: &Arguments, said: &PreviewArguments) -> Result<Vec<Class>> {
     let aws = arguments.aws().await;
-    let settings = settings_to(arguments, said.table.as_deref(), None, &aws).await?;
+    let settings = settings_to(arguments, said.table.as_deref(), said.mode.map(Into::into), &aws).await?;
     let found = sources::expand(std::slice::from_ref(&said.source), &aws, &|_| false).await?;
     let rows = said.rows.clamp(1, ROWS_MAX);
-    let is_live = settings.target.is_some() && !settings.routes.is_empty();
+    let is_live = !said.guess && settings.target.is_some() && !settings.routes.is_empty();
     let (object, previewed) = if is_live {
         let first = found.into_iter().next().ok_or_else(nothing)?;
         let mut context =
@@ -64,25 +71,23 @@ pub(super) async fn run(arguments: &Arguments, said: &PreviewArguments) -> Resul
         context.discard().await;
         (request.object, previewed?)
     } else {
+        if said.table.is_some() {
+            return Err(Error::config("preview with the types of a table: no database is named")
+                .with_hint("set HOLOLOAD_HOST and its like, or leave --table out: types are guessed then"));
+        }
         let hints = said.said.hints()?;
         let guessed = guess_from(found, &aws, &hints, said.said.head_bytes()).await?.ok_or_else(nothing)?;
-        if guessed.object.bucket == STDIN_BUCKET {
-            return Err(Error::config("preview standard input without a table: it cannot be read twice")
-                .with_hint("write it into a file first, or name a table with --table"));
-        }
-        if !said.json {
-            tell(&guessed.guess);
-        }
-        let previewed = by_guess(&guessed.object, &guessed.guess, &aws, rows).await?;
-        (guessed.object, previewed)
+        let object = guessed.object.clone();
+        (object, by_guess(guessed, &settings, &aws, rows, said.json).await?)
     };
-    for warning in previewed.warnings.iter().filter(|_| !said.json) {
-        text::note(&format!("{}: {warning}", style::err(Paint::Warn, "warning")));
+    if !said.json {
+        for warning in &previewed.warnings {
+            text::aside(&format!("{}: {warning}", style::err(Paint::Warn, "warning")));
+        }
     }
     let shown = if said.json {
-        let value =
-            serde_json::to_value(&previewed).map_err(|source| Error::bug("write JSON").with_source(source));
-        let mut value = value?;
+        let value = serde_json::to_value(&previewed);
+        let mut value = value.map_err(|source| Error::bug("write JSON").with_source(source))?;
         value["source"] = object.address().into();
         format!("{value:#}")
     } else if said.vertical {
@@ -98,31 +103,84 @@ fn nothing() -> Error {
     Error::input("there is nothing to preview")
 }
 
-/// The guess as a route and a table, neither of which is anywhere.
-async fn by_guess(object: &ObjectRef, guess: &Guess, aws: &Aws, rows: usize) -> Result<Preview> {
-    let yaml = guess.yaml("**", Some("guessed"));
-    let mut settings = Settings::read(Some(&yaml), &Environment::default())
-        .map_err(|error| Error::bug("read the guess").with_source(error))?;
-    for route in &mut settings.routes {
-        "**".clone_into(&mut route.object);
-        route.write.mode = WriteMode::Insert;
+/// By the route of the settings that takes the object, or by the guess as a route; and a table that is nowhere.
+async fn by_guess(
+    guessed: Guessed,
+    settings: &Settings,
+    aws: &Aws,
+    rows: usize,
+    is_json: bool,
+) -> Result<Preview> {
+    let Guessed { object, guess, body } = guessed;
+    let limits = Limits::for_memory(MEMORY_MIB);
+    let mut said = settings.clone();
+    for route in &mut said.routes {
+        route.write = WriteSettings { mode: WriteMode::Insert, ..WriteSettings::default() };
     }
-    let planner = Planner::new(&settings, Limits::for_memory(MEMORY_MIB))?;
-    let Destination::Route(route) = planner.destination(object)? else { return Err(nothing()) };
-    let plan = Plan::new(route, Arc::new(table_of(guess)?))?;
-    let body = ObjectBody::open(Some(aws), object, &ObjectVersion::default()).await?;
-    let mut previewed =
-        preview_of(&plan, planner.zone(), planner.limits(), body, Dialect::PostgreSql, rows).await?;
-    "a guess".clone_into(&mut previewed.table);
+    let (planner, columns, types_of) = match routed(&said, &object, limits)? {
+        Some((planner, at)) => {
+            let columns = said.routes.get(at).map(|route| route.columns.clone()).unwrap_or_default();
+            (planner, columns, "the settings and a guess")
+        }
+        None => {
+            if !is_json {
+                tell(&guess);
+            }
+            let yaml = guess.yaml("**", Some("guessed"));
+            let mut settings = Settings::read(Some(&yaml), &Environment::default())
+                .map_err(|error| Error::bug("read the guess").with_source(error))?;
+            for route in &mut settings.routes {
+                "**".clone_into(&mut route.object);
+                route.write.mode = WriteMode::Insert;
+            }
+            (Planner::new(&settings, limits)?, BTreeMap::new(), "a guess")
+        }
+    };
+    let Destination::Route(route) = planner.destination(&object)? else { return Err(nothing()) };
+    let plan = Plan::new(route, Arc::new(table_of(&guess, &columns)?))?;
+    let request = Request::manual(object);
+    let (zone, dialect) = (planner.zone(), Dialect::PostgreSql);
+    let reading = Reading { plan: &plan, zone, limits: planner.limits(), dialect, request: &request };
+    let body = match body {
+        Some(body) => body,
+        None => reading.open(Some(aws)).await?,
+    };
+    let mut previewed = reading.rows(body, rows).await?;
+    types_of.clone_into(&mut previewed.table);
     Ok(previewed)
 }
+/// The route that takes the object, by itself, and its number.
+fn routed(settings: &Settings, object: &ObjectRef, limits: Limits) -> Result<Option<(Planner, usize)>> {
+    for (at, route) in settings.routes.iter().enumerate() {
+        let alone = Settings { routes: vec![route.clone()], ..settings.clone() };
+        let planner = Planner::new(&alone, limits)?;
+        if matches!(planner.destination(object), Ok(Destination::Route(_))) {
+            return Ok(Some((planner, at)));
+        }
+    }
+    Ok(None)
+}
 
-fn table_of(guess: &Guess) -> Result<SqlTable> {
-    let column = |guess: &crate::guess::ColumnGuess| Column {
-        name: guess.sql_name(),
-        sql_type: guess.kind.sql(),
-        cast_type: guess.kind.sql(),
-        kind: kind(guess.kind),
+/// A table as the settings say their columns' types and the guess those of the others.
+fn table_of(guess: &Guess, said: &BTreeMap<String, ColumnSettings>) -> Result<SqlTable> {
+    let is_all_said = !said.is_empty() && said.values().all(|column| column.sql_type.is_some());
+    let mut columns: Vec<(String, String)> = Vec::new();
+    if !is_all_said {
+        columns.extend(guess.columns.iter().map(|column| (column.sql_name(), column.kind.sql())));
+    }
+    let mut named: Vec<_> = said.iter().collect();
+    named.sort_by_key(|(_, column)| column.field);
+    for (name, column) in named {
+        match columns.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = sql_type(column, known),
+            None => columns.push((name.clone(), sql_type(column, "text"))),
+        }
+    }
+    let column = |(name, sql_type): (String, String)| Column {
+        name,
+        cast_type: sql_type.clone(),
+        kind: Kind::of_sql(&sql_type),
+        sql_type,
         is_rounded_by_server: false,
         not_null: false,
         has_default: false,
@@ -130,7 +188,7 @@ fn table_of(guess: &Guess) -> Result<SqlTable> {
     };
     Ok(SqlTable {
         name: TableName::parse("guessed")?,
-        columns: guess.columns.iter().map(column).collect(),
+        columns: columns.into_iter().map(column).collect(),
         key: None,
         is_partitioned: false,
         partition_column: None,
@@ -138,36 +196,36 @@ fn table_of(guess: &Guess) -> Result<SqlTable> {
     })
 }
 
-/// Digits of a second that PostgreSQL keeps.
-const DIGITS: u8 = 6;
-
-fn kind(guessed: Type) -> Kind {
-    match guessed {
-        Type::Bool => Kind::Bool,
-        Type::Int => Kind::Int4,
-        Type::Bigint => Kind::Int8,
-        Type::Numeric { limits } => Kind::Numeric {
-            limits: limits.and_then(|(precision, scale)| Some((precision, i16::try_from(scale).ok()?))),
-        },
-        Type::Real => Kind::Float4,
-        Type::Double => Kind::Float8,
-        Type::Date => Kind::Date,
-        Type::Time => Kind::Time { digits: DIGITS },
-        Type::Timestamp => Kind::Timestamp { digits: DIGITS },
-        Type::Timestamptz => Kind::Timestamptz { digits: DIGITS },
-        Type::Uuid => Kind::Uuid,
-        Type::Jsonb => Kind::Jsonb,
-        Type::Bytea => Kind::Bytea,
-        Type::Text => Kind::Text,
+/// What a column says, or its rules, which go with some types alone; else what was guessed.
+fn sql_type(said: &ColumnSettings, guessed: &str) -> String {
+    if let Some(said) = &said.sql_type {
+        return said.clone();
     }
+    let is_time = matches!(
+        Kind::of_sql(guessed),
+        Kind::Date | Kind::Time { .. } | Kind::Timestamp { .. } | Kind::Timestamptz { .. }
+    );
+    let ruled = match said.format.first().and_then(|pattern| TimeFormat::new(pattern).ok()) {
+        _ if is_time => guessed,
+        Some(format) if format.has_zone() || format.is_epoch() => "timestamptz",
+        Some(format) if !format.has_date() => "time",
+        Some(format) if !format.has_time() => "date",
+        Some(_) => "timestamp",
+        None if said.epoch.is_some() => "timestamptz",
+        None if guessed == "text" && (said.thousands.is_some() || said.decimal.is_some()) => "numeric",
+        None if !said.true_words.is_empty() || !said.false_words.is_empty() => "boolean",
+        None => guessed,
+    };
+    ruled.to_owned()
 }
 
 /// What heads a field: its name, and the type it is tried as.
 fn head(field: &Mapping) -> [String; 2] {
     let name = field.field.clone().unwrap_or_default();
-    let is_number = name.chars().all(|letter| letter.is_ascii_digit());
+    let is_number = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_digit());
     let shown = match &field.column {
         Some(column) if *column != name && is_number => column.clone(),
+        Some(column) if name.is_empty() => format!("{column} ({})", field.note),
         Some(column) if *column != name => format!("{name} -> {column}"),
         Some(_) => name,
         None => format!("{name} ({})", field.note),
@@ -188,10 +246,16 @@ fn cell(row: &PreviewRow, at: usize) -> String {
 
 fn complaint(row: &PreviewRow) -> Option<String> {
     let column = row.column.as_ref().map(|column| format!("column `{column}`: ")).unwrap_or_default();
-    row.reason.as_ref().map(|reason| format!("^ line {}: {column}{reason}", row.line))
+    match &row.reason {
+        Some(reason) => Some(format!("^ line {}: {column}{reason}", row.line)),
+        None => row.is_delete.then(|| format!("^ line {}: deletes the row of this key", row.line)),
+    }
 }
 
 fn horizontal(previewed: &Preview) -> String {
+    if previewed.fields.is_empty() {
+        return sum(previewed);
+    }
     let heads: Vec<[String; 2]> = previewed.fields.iter().map(head).collect();
     let names: Vec<&str> = ["LINE"].into_iter().chain(heads.iter().map(|[name, _]| name.as_str())).collect();
     let numbers: Vec<usize> = previewed
@@ -202,7 +266,7 @@ fn horizontal(previewed: &Preview) -> String {
         .map(|(at, _)| at + 1)
         .collect();
     let mut table = Table::new(&names).right(&[0]).right(&numbers);
-    table.push(std::iter::once(String::new()).chain(heads.iter().map(|[_, kind]| kind.clone())));
+    table.second_head(std::iter::once(String::new()).chain(heads.iter().map(|[_, kind]| kind.clone())));
     for row in &previewed.rows {
         let cells = (0..heads.len()).map(|at| cell(row, at));
         table.push(std::iter::once(row.line.to_string()).chain(cells));

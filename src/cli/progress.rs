@@ -91,12 +91,20 @@ impl Bar {
     }
 }
 
+impl Drop for Bar {
+    /// However it ended: no bar stays on the screen.
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 fn bar(name: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {bytes} at {bytes_per_sec}, {msg}") {
         bar.set_style(style);
     }
-    bar.set_prefix(name.to_owned());
+    // The folder says less than the bar that its name would leave no room for.
+    bar.set_prefix(name.rsplit('/').next().unwrap_or(name).to_owned());
     bar.set_message("opening");
     bar.enable_steady_tick(Duration::from_millis(100));
     bar

@@ -27,6 +27,8 @@ const OBJECTS_MAX: usize = 3;
 pub(super) struct Guessed {
     pub(super) object: ObjectRef,
     pub(super) guess: Guess,
+    /// Of what can be read once alone: the same bytes from their beginning.
+    pub(super) body: Option<ObjectBody>,
 }
 
 /// Guesses from the newest of the sources, and says where the next ones differ.
@@ -57,11 +59,11 @@ pub(super) async fn guess_from(
 
 async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) -> Result<Guessed> {
     let mut body = ObjectBody::open(Some(aws), object, &ObjectVersion::default()).await?;
-    let (head, is_at_end) = read(&mut body, head_bytes).await?;
+    let Piece { bytes: head, is_last: is_at_end, all } = read(&mut body, head_bytes).await?;
     if head.starts_with(b"PAR1") || hints.format == Some(Format::Parquet) {
         let guess = by_schema(&mut body).await;
         let guess = guess.map_err(|error| error.context(format!("read the schema of `{object}`")))?;
-        return Ok(Guessed { object: object.clone(), guess });
+        return Ok(Guessed { object: object.clone(), guess, body: None });
     }
     let version = body.version.clone();
     let is_whole = is_at_end || version.size == Some(head.len() as u64);
@@ -70,13 +72,12 @@ async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) ->
     let is_packed = PACKED.iter().any(|magic| head.starts_with(magic));
     let content_type = body.content_type.clone();
     if let Some(size) = version.size.filter(|_| !is_whole && !is_packed && body.is_seekable()) {
-        drop(body);
         let last = size.saturating_sub(PIECE_BYTES as u64);
         let middle = (size / 2).min(last);
         let starts = [middle, last].into_iter().filter(|start| *start >= head.len() as u64);
         for start in starts {
             let mut body = ObjectBody::open_at(Some(aws), object, &version, start).await?;
-            pieces.push(read(&mut body, PIECE_BYTES).await?.0);
+            pieces.push(read(&mut body, PIECE_BYTES).await?.bytes);
         }
         pieces.dedup();
     }
@@ -88,7 +89,11 @@ async fn one(object: &ObjectRef, aws: &Aws, hints: &Hints, head_bytes: usize) ->
         content_type: content_type.as_deref(),
     };
     let guess = guess(&sample, hints).map_err(|error| error.context(format!("guess what `{object}` is")))?;
-    Ok(Guessed { object: object.clone(), guess })
+    let body = (!body.is_seekable()).then(|| {
+        body.give_back(all);
+        body
+    });
+    Ok(Guessed { object: object.clone(), guess, body })
 }
 
 /// A Parquet file says itself what is in it.
@@ -112,19 +117,32 @@ fn by_schema(_: &mut ObjectBody) -> impl Future<Output = Result<Guess>> {
     std::future::ready(Err(error.with_hint("build it with the feature `parquet`")))
 }
 
-/// At most so many bytes, and whether there were no more.
-async fn read(body: &mut ObjectBody, bytes_max: usize) -> Result<(Bytes, bool)> {
+/// A part of a body.
+struct Piece {
+    bytes: Bytes,
+    /// Nothing comes after it.
+    is_last: bool,
+    /// The same with what was read beyond it.
+    all: Bytes,
+}
+
+/// At most so many bytes.
+async fn read(body: &mut ObjectBody, bytes_max: usize) -> Result<Piece> {
     let mut bytes = BytesMut::new();
-    while bytes.len() < bytes_max {
+    let mut is_last = false;
+    // One more look tells a sample from a whole object, where nobody said its size.
+    let looks_on = body.version.size.is_none();
+    while bytes.len() < bytes_max || looks_on && bytes.len() == bytes_max {
         match body.next().await? {
             Some(chunk) => bytes.extend_from_slice(&chunk),
-            None => return Ok((bytes.freeze(), true)),
+            None => {
+                is_last = true;
+                break;
+            }
         }
     }
-    // One more look tells a sample from a whole object, where nobody said its size.
-    let is_whole = bytes.len() == bytes_max && body.version.size.is_none() && body.next().await?.is_none();
-    bytes.truncate(bytes_max);
-    Ok((bytes.freeze(), is_whole))
+    let all = bytes.freeze();
+    Ok(Piece { bytes: all.slice(..all.len().min(bytes_max)), is_last, all })
 }
 
 /// What one route could not say of both.

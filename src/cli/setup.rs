@@ -44,7 +44,7 @@ pub(super) async fn run(arguments: &Arguments, said: &SetupArguments) -> Result<
     let lines: Vec<String> = lines.iter().map(|line| format!("{line};")).collect();
     for route in open {
         let (glob, table) = (&route.object, &route.table);
-        text::note(&format!(
+        text::aside(&format!(
             "the objects of `{glob}` say their table (`{table}`): grant the same on each of them"
         ));
     }
@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: &Arguments, said: &SetupArguments) -> Result<
         let mut context = Context::start(&settings, Some(aws), Limits::for_memory(MEMORY_MIB)).await?;
         context.session().await?;
         context.discard().await;
-        text::note("ledger and fence are there; the grants are for the tables' owner to run");
+        text::aside("ledger and fence are there; the grants are for the tables' owner to run");
     }
     Ok(Vec::new())
 }

@@ -8,15 +8,12 @@ use clap::ValueEnum;
 /// A terminal that says it is narrower is taken to be this wide: columns of two letters tell nothing.
 const WIDTH_MIN: usize = 40;
 
-/// When output is coloured.
+/// When output is coloured. Its words say what they mean: help of their own would double the length of every `--help`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Colour {
-    /// On a terminal, unless `NO_COLOR` or TERM=dumb say otherwise; `CLICOLOR_FORCE` colours everywhere
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 

@@ -6,12 +6,16 @@ use super::style::{self, Paint};
 
 /// Between two columns.
 const GAP: &str = "  ";
+/// Of a table with more columns none is cut to less than this, or its rows are printed one below the other.
+const READABLE_WIDTH_MIN: usize = 8;
+const SIDE_BY_SIDE_MAX: usize = 3;
 /// No column is cut to less.
 const COLUMN_WIDTH_MIN: usize = 4;
 
 /// A table that is still to be laid out.
 pub(super) struct Table {
     head: Vec<String>,
+    second_head: Option<Vec<String>>,
     rows: Vec<Row>,
     right: Vec<usize>,
     status: Option<usize>,
@@ -26,7 +30,7 @@ struct Row {
 impl Table {
     pub(super) fn new(head: &[&str]) -> Self {
         let head = head.iter().map(|cell| cleaned(cell)).collect();
-        Self { head, rows: Vec::new(), right: Vec::new(), status: None }
+        Self { head, second_head: None, rows: Vec::new(), right: Vec::new(), status: None }
     }
 
     /// These columns are numbers.
@@ -39,6 +43,11 @@ impl Table {
     pub(super) fn status(mut self, column: usize) -> Self {
         self.status = Some(column);
         self
+    }
+
+    /// A line under the head, of rows side by side.
+    pub(super) fn second_head(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.second_head = Some(cells.into_iter().map(|cell| cleaned(&cell)).collect());
     }
 
     pub(super) fn push(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -56,8 +65,13 @@ impl Table {
     /// No wider than `width`, where one is given.
     pub(super) fn print(&self, width: Option<usize>) -> String {
         let widths = self.widths(width);
+        let is_narrow = |(cut, whole): (&usize, &usize)| cut < whole && *cut < READABLE_WIDTH_MIN;
+        if widths.len() > SIDE_BY_SIDE_MAX && widths.iter().zip(&self.widths(None)).any(is_narrow) {
+            return self.one_below_the_other(width);
+        }
         let head = self.line(&self.head, &widths, Some(Paint::Head));
         let mut lines = vec![head];
+        lines.extend(self.second_head.as_ref().map(|cells| self.line(cells, &widths, None)));
         for row in &self.rows {
             lines.push(self.line(&row.cells, &widths, None));
             lines.extend(row.below.as_deref().map(|below| style::out(Paint::Bad, below)));
@@ -65,10 +79,32 @@ impl Table {
         lines.join("\n")
     }
 
+    /// A line for each cell, where a terminal is too narrow for all of a row.
+    fn one_below_the_other(&self, width: Option<usize>) -> String {
+        let named = self.head.iter().map(|cell| cell.width()).max().unwrap_or(0);
+        let room = width.map(|width| width.saturating_sub(named + GAP.len()).max(COLUMN_WIDTH_MIN));
+        let mut records = Vec::new();
+        for row in &self.rows {
+            let mut lines = Vec::new();
+            for (at, cell) in row.cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
+                let head = self.head.get(at).map(String::as_str).unwrap_or_default();
+                let fill = " ".repeat(named.saturating_sub(head.width()));
+                let cell = room.map_or_else(|| cell.clone(), |room| cut(cell, room));
+                let paint = if self.status == Some(at) { Paint::of_status(&cell) } else { None };
+                let cell = paint.map_or_else(|| cell.clone(), |paint| style::out(paint, &cell));
+                lines.push(format!("{}{fill}{GAP}{cell}", style::out(Paint::Head, head)));
+            }
+            lines.extend(row.below.as_deref().map(|below| style::out(Paint::Bad, below)));
+            records.push(lines.join("\n"));
+        }
+        records.join("\n\n")
+    }
+
     fn widths(&self, width: Option<usize>) -> Vec<usize> {
         let mut widths: Vec<usize> = self.head.iter().map(|cell| cell.width()).collect();
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(&row.cells) {
+        let second = self.second_head.iter().map(Vec::as_slice);
+        for cells in second.chain(self.rows.iter().map(|row| row.cells.as_slice())) {
+            for (width, cell) in widths.iter_mut().zip(cells) {
                 *width = (*width).max(cell.width());
             }
         }
@@ -170,6 +206,19 @@ mod tests {
         many.push(["x".to_owned(), "y".to_owned()]);
         assert_eq!(many.print(Some(12)), "AAAA…  BBBB…\nx      y");
         assert_eq!(many.print(Some(2)).lines().next(), Some("AAA…  BBB…"));
+    }
+
+    #[test]
+    fn rows_that_would_not_be_read_are_printed_one_below_the_other() {
+        let mut table = Table::new(&["WHEN", "題名", "C", "D"]);
+        table.push(["2024-05-01T10:00:00Z", "吾輩は猫である", "", "1"].map(str::to_owned));
+        table.push(["2024-05-02T10:00:00Z", "火花", "x", "2"].map(str::to_owned));
+        table.below("^ bad");
+        assert_eq!(
+            table.print(Some(20)),
+            "WHEN  2024-05-01T10…\n題名  吾輩は猫である\nD     1\n\nWHEN  2024-05-02T10…\n題名  火花\nC     x\nD     2\n^ bad"
+        );
+        assert!(table.print(Some(60)).starts_with("WHEN                  題名            C  D\n"));
     }
 
     #[test]

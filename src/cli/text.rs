@@ -33,6 +33,13 @@ pub(super) fn note(line: &str) {
     say(&format!("{line}\n"));
 }
 
+/// A line on stderr that nobody misses who wants results and errors alone.
+pub(super) fn aside(line: &str) {
+    if !style::is_quiet() {
+        note(line);
+    }
+}
+
 fn say(text: &str) {
     // Nobody is left to tell when stderr is closed.
     drop(std::io::stderr().lock().write_all(text.as_bytes()));

@@ -246,10 +246,9 @@ async fn missing(session: &Session, name: &TableName) -> Error {
                JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') LIMIT 2000";
     let names: Vec<String> = match session.client.query_typed(sql, &[]).await {
-        Ok(rows) => rows
-            .iter()
-            .map(|row| format!("{}.{}", row.get::<_, String>(0), row.get::<_, String>(1)))
-            .collect(),
+        Ok(rows) => {
+            rows.iter().map(|row| TableName { schema: row.get(0), name: row.get(1) }.said()).collect()
+        }
         Err(_) => Vec::new(),
     };
     match nearest(&name.to_string(), names.iter().map(String::as_str)) {

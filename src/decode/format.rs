@@ -95,6 +95,12 @@ impl Format {
         said.or_else(|| Self::of_name(name)).or_else(|| content_type.and_then(Self::of_content_type))
     }
 
+    /// What an object is that begins so, where it is none of the formats of text.
+    pub fn foreign_name(head: &[u8]) -> Option<&'static str> {
+        let marked = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what);
+        marked.or_else(|| (head.get(TAR_MARK) == Some(b"ustar")).then_some(TAR))
+    }
+
     /// What the first text says, where `known` may say it already; `None` while it needs more of the text, which is
     /// never more than [`HEAD_BYTES`].
     ///
@@ -105,9 +111,7 @@ impl Format {
         if !is_enough && head.len() < MAGIC_BYTES {
             return Ok(None);
         }
-        let marked = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what);
-        let tar = (head.get(TAR_MARK) == Some(b"ustar")).then_some(TAR);
-        if let Some(what) = marked.or(tar) {
+        if let Some(what) = Self::foreign_name(head) {
             return foreign(known, what);
         }
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
@@ -164,7 +168,7 @@ const MAGIC_BYTES: usize = TAR_MARK.end;
 const PARQUET: &str = "a Parquet file";
 const STILL_PACKED: &str = "still compressed";
 /// What other formats begin with; ASCII but for what is in no charset at all.
-const FOREIGN: [(&[u8], &str); 14] = [
+const FOREIGN: [(&[u8], &str); 16] = [
     (b"PAR1", PARQUET),
     (b"Obj\x01", "an Avro file"),
     (b"ORC", "an ORC file"),
@@ -180,6 +184,8 @@ const FOREIGN: [(&[u8], &str); 14] = [
     // The mark of UTF-16, and then a zero where none is.
     (b"\xef\xbb\xbf\0", "text in UTF-32"),
     (b"\0\0\xfe\xff", "text in UTF-32"),
+    (b"<!doctype", "an HTML page"),
+    (b"<html", "an HTML page"),
 ];
 const TAR: &str = "a tar archive";
 

@@ -1,7 +1,7 @@
 //! The statement that creates a table for a file, and which columns may be its key.
 
 use super::column::has_word;
-use super::{ColumnGuess, Guess, Type};
+use super::{ColumnGuess, Format, Guess, Type};
 use crate::table::{TableName, quote};
 
 /// For which server.
@@ -91,7 +91,9 @@ impl Guess {
         let mut is_renamed = false;
         let last = self.columns.len().saturating_sub(1);
         for (index, (column, name)) in self.columns.iter().zip(&names).enumerate() {
-            let not_null = if key == Some(index) { " NOT NULL" } else { "" };
+            // What a schema says holds for every row; a sample says it of its own.
+            let is_required = self.format == Format::Parquet && !column.nullable;
+            let not_null = if key == Some(index) || is_required { " NOT NULL" } else { "" };
             let comma = if index == last && key.is_none() { "" } else { "," };
             let (sql_type, remark) = type_of(column, dialect);
             let mut remarks: Vec<String> = remark.into_iter().collect();
@@ -117,11 +119,17 @@ impl Guess {
                 one_line(name),
                 self.row_count
             )),
-            None => text.push_str(&no_key(&names, &candidates)),
+            None => text.push_str(&self.no_key(&names, &candidates)),
+        }
+        if let Some(what) = self.unsaid() {
+            text.push_str(&format!(
+                "-- A table does not say how it is read ({}): load with `--guess`, or with the YAML of `holoload guess`.\n",
+                one_line(&what)
+            ));
         }
         if is_renamed {
             text.push_str(
-                "-- Some names were changed: load with the YAML of `holoload guess`, which says which field is which.\n",
+                "-- Some names were changed: load with `--guess`, or with the YAML of `holoload guess`, which say which field is which.\n",
             );
         }
         let create = format!("CREATE TABLE {} (\n{}\n);\n", table.quoted(), lines.join("\n"));
@@ -135,6 +143,21 @@ impl Guess {
             }
         }
         text
+    }
+
+    fn no_key(&self, names: &[String], candidates: &[usize]) -> String {
+        let names = candidates.iter().filter_map(|index| names.get(*index));
+        let names: Vec<String> = names.map(|name| one_line(name)).take(5).collect();
+        let why = if self.format == Format::Parquet {
+            "the file names none".to_owned()
+        } else if names.is_empty() {
+            "no column is unique in the sample".to_owned()
+        } else {
+            format!("unique in the sample, but not by name: {}", names.join(", "))
+        };
+        format!(
+            "-- No primary key ({why}). Upserts need one; without it load with `--mode insert` (`write: {{mode: insert}}`).\n"
+        )
     }
 
     fn is_likely_key(&self, index: usize) -> bool {
@@ -166,19 +189,6 @@ impl Guess {
         }
         text
     }
-}
-
-fn no_key(names: &[String], candidates: &[usize]) -> String {
-    let names: Vec<String> =
-        candidates.iter().filter_map(|index| names.get(*index)).map(|name| one_line(name)).take(5).collect();
-    let unique = if names.is_empty() {
-        "no column is unique in the sample".to_owned()
-    } else {
-        format!("unique in the sample, but not by name: {}", names.join(", "))
-    };
-    format!(
-        "-- No primary key ({unique}). `write: {{mode: upsert}}` needs one; without it load with `mode: insert`.\n"
-    )
 }
 
 /// The type on one server, and what deserves a remark.

@@ -259,6 +259,17 @@ pub struct ColumnGuess {
 }
 
 impl ColumnGuess {
+    /// Whether its values are not read as they stand.
+    pub fn has_rules(&self) -> bool {
+        !self.formats.is_empty()
+            || self.timezone.is_some()
+            || self.epoch.is_some()
+            || self.thousands.is_some()
+            || self.decimal.is_some()
+            || self.full_width
+            || !self.nulls.is_empty()
+    }
+
     /// A column of which name and type are known, as a schema tells them.
     pub fn known(name: impl Into<String>, kind: Type, nullable: bool) -> Self {
         Self {
@@ -406,6 +417,9 @@ pub fn guess(sample: &Sample<'_>, hints: &Hints) -> Result<Guess> {
             .with_hint("give the file itself: its schema is read, not guessed"));
     }
     let plain = plain::plain(sample, hints)?;
+    if hints.format.is_none() && hints.charset.is_none() {
+        plain.check_is_text()?;
+    }
     let format = hints.format.or_else(|| json::sniff(&plain, sample)).unwrap_or(Format::Csv);
     let mut guess = match format {
         Format::Jsonl | Format::Json => json::guess(&plain, format, hints),

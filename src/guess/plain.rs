@@ -22,6 +22,41 @@ pub(super) struct Plain {
     pub(super) notes: Vec<Note>,
 }
 
+/// Looked at to tell text from something else.
+const TEXT_LOOK_BYTES: usize = 64 * 1024;
+/// So many bytes that are no text may be in any file.
+const ODD_BYTES_MAX: usize = 16;
+/// And one byte in so many. Text in another charset than it was taken for has more letters than stray bytes.
+const ODD_SHARE: usize = 10;
+
+impl Plain {
+    /// # Errors
+    /// `Input` for other formats, and for what no charset makes a text of.
+    pub(super) fn check_is_text(&self) -> Result<()> {
+        let hint = "csv, tsv, jsonl, json and parquet are read: write it as one of them; --format or --charset say that it is one";
+        if let Some(what) = crate::decode::Format::foreign_name(&self.text) {
+            return Err(Error::input(format!("the object is {what}")).with_hint(hint));
+        }
+        let looked = self.text.get(..TEXT_LOOK_BYTES).unwrap_or(&self.text);
+        let is_odd = |letter: char| {
+            letter.is_control()
+                && !matches!(letter, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1a}'..='\u{1f}')
+        };
+        let odd = looked.utf8_chunks().map(|chunk| {
+            chunk.invalid().len() + chunk.valid().chars().filter(|letter| is_odd(*letter)).count()
+        });
+        let odd: usize = odd.sum();
+        if odd > ODD_BYTES_MAX && odd > looked.len() / ODD_SHARE {
+            let what = format!(
+                "the object is no text: {odd} of its first {} bytes stand for no letter",
+                looked.len()
+            );
+            return Err(Error::input(what).with_hint(hint));
+        }
+        Ok(())
+    }
+}
+
 pub(super) fn plain(sample: &Sample<'_>, hints: &Hints) -> Result<Plain> {
     let compression = compression(sample.head, hints)?;
     let (mut raw, mut is_whole) = match compression {

@@ -88,6 +88,27 @@ impl Guess {
         out
     }
 
+    /// What a load would not find out by itself, the live table and the file before it; none where it needs no settings.
+    pub fn unsaid(&self) -> Option<String> {
+        let mut words: Vec<&str> = Vec::new();
+        if self.format == Format::Csv {
+            words.extend(self.parse_lines().into_iter().filter_map(|(key, _)| match key {
+                "delimiter" if self.delimiter == "," => None,
+                "quote" if self.quote == "\"" => None,
+                "escape" if self.escape == "\"" => None,
+                "format" | "charset" | "compression" | "newline" | "header" => None,
+                "null_string" if self.null_strings == [""] => None,
+                key => Some(key),
+            }));
+        }
+        if !self.root.is_empty() {
+            words.push("root");
+        }
+        let ruled = self.columns.iter().filter(|column| column.has_rules());
+        words.extend(ruled.map(|column| column.name.as_str()));
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+
     fn parse_lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![("format", self.format.name().to_owned()), ("charset", text(&self.charset))];
         let compression = self.compression.map_or("none", crate::inflate::Compression::name);

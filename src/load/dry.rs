@@ -1,4 +1,4 @@
-//! An object read as a load would read it, and nothing written: what `check` and `preview` tell.
+//! An object read as a load would read it, and nothing written: what `check` tells.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -6,9 +6,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::facts::Facts;
 use super::intake::Intake;
@@ -16,12 +14,10 @@ use super::stream::fill;
 use super::{Invocation, Trace, bring, elapsed_ms, facts, is_marker, note_version, pinned, plan};
 use crate::context::Context;
 use crate::database::Dialect;
-use crate::decode::Step;
-use crate::decode::csv::{self, CsvDecoder};
 use crate::error::{Error, Result};
 use crate::object::body::ObjectBody;
 use crate::object::{FOLDER_MARKER, Request};
-use crate::plan::{Destination, How, Layout, Limits, PERCENT_FROM_ROWS, Plan, Route};
+use crate::plan::{Destination, How, Layout, PERCENT_FROM_ROWS, Plan, Route};
 use crate::reject::Rejects;
 use crate::report::{RejectSample, Report, SAMPLE_MAX, Status};
 use crate::sink::{Batch, Refusals, Sink};
@@ -116,7 +112,7 @@ impl Checked {
             bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
         let mut trace = Trace { started_ms: jiff::Timestamp::now().as_millisecond(), ..Trace::default() };
         note_version(&body, &mut self.report, &mut trace);
-        let facts = facts(request, &trace, None);
+        let facts = Facts { content_type: body.content_type.clone(), ..facts(request, &trace, None) };
         let planner = &context.planner;
         let (limits, zone) = (planner.limits(), planner.zone());
         let mut intake = Intake::new(&plan, zone, limits, dialect, facts);
@@ -199,7 +195,11 @@ impl Checked {
                 }
                 _ => "a load fails: fix the rows, or raise `bad_rows`",
             };
-            let what = format!("{bad} bad rows, and {} are put up with", route.bad_rows_max);
+            let noun = if bad == 1 { "row" } else { "rows" };
+            let what = match route.bad_rows_max {
+                0 => format!("{bad} bad {noun}, and none is put up with"),
+                max => format!("{bad} bad {noun}, and {max} are put up with"),
+            };
             return refuse(what).map_err(|error| error.with_hint(hint));
         }
         #[expect(clippy::cast_precision_loss, reason = "counts of rows are far below 2^52")]
@@ -214,14 +214,14 @@ impl Checked {
 }
 
 /// The same route, to the end of the object however many rows are bad.
-fn lenient(route: &Route) -> Arc<Route> {
+pub(super) fn lenient(route: &Route) -> Arc<Route> {
     let mut route = route.clone();
     route.bad_rows_max = u64::MAX;
     route.bad_rows_max_percent = 100.0;
     Arc::new(route)
 }
 
-fn mapping(plan: &Plan, layout: &Layout) -> Vec<Mapping> {
+pub(super) fn mapping(plan: &Plan, layout: &Layout) -> Vec<Mapping> {
     let described = plan.describe(layout).into_iter();
     let of = |mapped: crate::plan::Mapped| {
         let index = mapped.column.as_deref().and_then(|name| plan.table.column_index(name));
@@ -271,142 +271,4 @@ fn print(key: &[u8]) -> u128 {
         u128::from(hasher.finish())
     };
     half(0) << 64 | half(1)
-}
-
-/// The first rows of an object.
-#[derive(Debug, Serialize)]
-pub struct Preview {
-    /// The table whose types were tried.
-    pub table: String,
-    /// The fields of a record, in the order of the file.
-    pub fields: Vec<Mapping>,
-    /// The rows.
-    pub rows: Vec<PreviewRow>,
-    /// Why it ends before so many rows were read, if it does.
-    pub warnings: Vec<String>,
-}
-
-/// A row, good or bad.
-#[derive(Debug, Serialize)]
-pub struct PreviewRow {
-    /// Physical line, from 1.
-    pub line: u64,
-    /// Its fields; none: NULL.
-    pub cells: Vec<Option<String>>,
-    /// The column, or field, to blame, where the row is bad.
-    pub column: Option<String>,
-    /// Why it is bad.
-    pub reason: Option<String>,
-}
-
-/// The first rows as the object's route and its live table read them.
-///
-/// # Errors
-/// Whatever keeps a load from reading the first row.
-pub async fn preview(context: &mut Context, request: &Request, row_max: usize) -> Result<Preview> {
-    let route = match context.planner.destination(&request.object)? {
-        Destination::Route(route) => route,
-        Destination::Ignored(reason) => {
-            return Err(Error::config(format!("preview `{}`: {reason}", request.object))
-                .with_hint("name a table with --table, or add a route"));
-        }
-    };
-    let request = &pinned(context, request).await?;
-    context.bare_session().await?;
-    let plan = plan(context, lenient(&route)).await?;
-    let dialect = context.standing_session()?.dialect();
-    let body = bring::open(context.aws.as_ref(), &request.object, &request.version, &plan.route, 0).await?;
-    let planner = &context.planner;
-    preview_of(&plan, planner.zone(), planner.limits(), body, dialect, row_max).await
-}
-
-/// The first rows as a plan reads them; no database is asked.
-///
-/// # Errors
-/// Whatever keeps a load from reading the first row.
-pub async fn preview_of(
-    plan: &Plan,
-    zone: &jiff::tz::TimeZone,
-    limits: Limits,
-    mut body: ObjectBody,
-    dialect: Dialect,
-    row_max: usize,
-) -> Result<Preview> {
-    let limits = Limits { batch_rows_max: row_max.max(1), ..limits };
-    let mut intake = Intake::new(plan, zone, limits, dialect, Facts::default());
-    intake.rejects = Rejects::new(limits.reject_bytes_max).with_sample_max(row_max);
-    let mut batch = Batch::default();
-    let mut is_at_end = false;
-    let mut warnings = Vec::new();
-    if let Err(error) = fill(&mut body, &mut intake, &mut is_at_end, &mut batch, None).await {
-        if batch.is_empty() && intake.rejects.count() == 0 {
-            return Err(error);
-        }
-        warnings.push(error.message());
-    }
-    warnings.extend(intake.warnings());
-    let layout = intake.layout().cloned();
-    let fields = layout.as_ref().map(|layout| mapping(plan, layout)).unwrap_or_default();
-    let fields: Vec<Mapping> = fields.into_iter().filter(|field| field.field.is_some()).collect();
-    let mut rows = Vec::new();
-    for at in 0..batch.len() {
-        let Some((row, raw)) = batch.row(at) else { continue };
-        rows.push(PreviewRow {
-            line: row.position.line,
-            cells: cells(plan, &fields, raw),
-            column: None,
-            reason: None,
-        });
-    }
-    for (sample, raw) in intake.rejects.with_lines() {
-        let (column, reason) = (sample.column.clone(), Some(sample.reason.clone()));
-        rows.push(PreviewRow { line: sample.line, cells: cells(plan, &fields, raw), column, reason });
-    }
-    rows.sort_by_key(|row| row.line);
-    rows.truncate(row_max);
-    Ok(Preview { table: plan.table.name.to_string(), fields, rows, warnings })
-}
-
-/// A record's fields once more, as they are written.
-fn cells(plan: &Plan, fields: &[Mapping], raw: &[u8]) -> Vec<Option<String>> {
-    members(fields, raw).unwrap_or_else(|| delimited(plan, raw))
-}
-
-/// Of a JSON object: what its members hold; none where it is no object, or has none of these members.
-fn members(fields: &[Mapping], raw: &[u8]) -> Option<Vec<Option<String>>> {
-    let object: Value = serde_json::from_slice(raw).ok()?;
-    let named = |name: &str| {
-        let pointer =
-            if name.starts_with('/') { name.to_owned() } else { format!("/{}", name.replace('.', "/")) };
-        object.get(name).or_else(|| object.pointer(&pointer))
-    };
-    let found: Vec<Option<&Value>> =
-        fields.iter().map(|field| named(field.field.as_deref().unwrap_or_default())).collect();
-    found.iter().any(Option::is_some).then(|| {
-        let text = |value: &Value| match value {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        };
-        found.into_iter().map(|value| value.and_then(text)).collect()
-    })
-}
-
-fn delimited(plan: &Plan, raw: &[u8]) -> Vec<Option<String>> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let dialect = csv::Dialect { skip_lines: 0, ..plan.route.dialect };
-    let mut decoder = CsvDecoder::new(dialect, raw.len() + 1);
-    decoder.push(Bytes::copy_from_slice(raw));
-    decoder.finish();
-    match decoder.step() {
-        Ok(Step::Record(record)) => record
-            .fields()
-            .map(|field| {
-                let is_null = !field.is_quoted
-                    && plan.route.rules.null_strings.iter().any(|null| null.as_slice() == field.bytes);
-                (!is_null).then(|| text(field.bytes))
-            })
-            .collect(),
-        _ => vec![Some(text(raw).trim_end_matches(['\r', '\n']).to_owned())],
-    }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use super::parts::ObjectParts;
 use super::{ObjectRef, ObjectVersion};
 use crate::aws::{Aws, Body as S3Body, Head, Pin};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 
 /// Reopened so often over the whole object; a network that breaks more often is a matter for a later try.
 pub(super) const REOPEN_MAX: u32 = 8;
@@ -33,6 +33,8 @@ pub struct ObjectBody {
     /// Bytes handed out.
     offset: u64,
     reopened: u32,
+    /// Handed out once and given back.
+    ahead: Option<Bytes>,
 }
 
 enum Source {
@@ -85,7 +87,7 @@ impl ObjectBody {
         let pin =
             Pin { version_id: version.version_id.clone().or(pin.version_id), etag: version.etag.clone() };
         let source = Source::S3(Box::new(S3Source { aws, object: object.clone(), pin, body: Some(body) }));
-        Ok(Self { source, version, content_type, offset: from, reopened: 0 })
+        Ok(Self { source, version, content_type, offset: from, reopened: 0, ahead: None })
     }
 
     /// Opens an object that is read in parts; the last `tail_bytes` come along.
@@ -101,7 +103,7 @@ impl ObjectBody {
         let parts = ObjectParts::open(aws, object, wanted, tail_bytes).await?;
         let version = parts.version.clone();
         let source = Source::Parts(Box::new(parts));
-        Ok(Self { source, version, content_type: None, offset: 0, reopened: 0 })
+        Ok(Self { source, version, content_type: None, offset: 0, reopened: 0, ahead: None })
     }
 
     /// Reads a part of the object. One that was opened at its beginning is not read from there any more.
@@ -133,25 +135,32 @@ impl ObjectBody {
         if object.bucket == super::STDIN_BUCKET {
             let source = Source::Stdin(tokio::io::stdin());
             let version = ObjectVersion::default();
-            return Ok(Self { source, version, content_type: None, offset: 0, reopened: 0 });
+            return Ok(Self { source, version, content_type: None, offset: 0, reopened: 0, ahead: None });
         }
-        let refuse = |source| Error::input(format!("open `{}`", object.key)).with_source(source);
+        let refuse = |source| not_opened(&object.key, source);
         let mut file = tokio::fs::File::open(&object.key).await.map_err(refuse)?;
         let metadata = file.metadata().await.map_err(refuse)?;
         if metadata.is_dir() {
-            return Err(Error::input(format!("open `{}`: it is a directory", object.key)));
+            return Err(Error::input(format!("open `{}`: it is a directory", object.key))
+                .with_hint("with `/` behind its name everything below is meant: `data/`; or put a glob in quotes: 'data/*.csv'"));
         }
         if from > 0 {
             file.seek(std::io::SeekFrom::Start(from)).await.map_err(refuse)?;
         }
         let version = local_version(&metadata);
         let source = Source::File { file, object: object.clone() };
-        Ok(Self { source, version, content_type: None, offset: from, reopened: 0 })
+        Ok(Self { source, version, content_type: None, offset: from, reopened: 0, ahead: None })
     }
 
     /// Whether the object can be opened again in its middle.
     pub fn is_seekable(&self) -> bool {
         !matches!(self.source, Source::Stdin(_))
+    }
+
+    /// Takes back the bytes that were handed out last: they come again.
+    pub fn give_back(&mut self, bytes: Bytes) {
+        self.offset = self.offset.saturating_sub(bytes.len() as u64);
+        self.ahead = (!bytes.is_empty()).then_some(bytes);
     }
 
     /// Bytes handed out so far, or of all parts that were read.
@@ -169,6 +178,10 @@ impl ObjectBody {
     /// # Errors
     /// `Transient` once the retries are used up; `Input` when the object changed under the reader.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        if let Some(chunk) = self.ahead.take() {
+            self.offset += chunk.len() as u64;
+            return Ok(Some(chunk));
+        }
         let chunk = match &mut self.source {
             Source::File { file, .. } => read_chunk(file).await?,
             Source::Stdin(stdin) => read_chunk(stdin).await?,
@@ -220,6 +233,42 @@ impl ObjectBody {
                 }
             }
         }
+    }
+}
+
+/// Names of a folder among which the one that was meant is looked for.
+const NAMES_MAX: usize = 10_000;
+
+#[cold]
+fn not_opened(path: &str, source: std::io::Error) -> Error {
+    let kind = source.kind();
+    let error = Error::input(format!("open `{path}`")).with_source(source);
+    let path = std::path::Path::new(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match kind {
+        std::io::ErrorKind::NotFound => {
+            let shown = folder.map(|folder| folder.display().to_string()).unwrap_or_default();
+            let Some(entries) = folder.and_then(|folder| std::fs::read_dir(folder).ok()) else {
+                return error.with_hint(format!("there is no folder `{shown}`"));
+            };
+            let named = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
+            let names: Vec<String> = entries.flatten().take(NAMES_MAX).filter_map(named).collect();
+            let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+            // Alike endings would make any two names alike.
+            let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+            let stems: Vec<String> = names.iter().map(|name| stem(name)).collect();
+            let near = nearest(&stem(&name), stems.iter().map(String::as_str));
+            let alike = names.iter().zip(&stems).filter(|(_, stem)| Some(stem.as_str()) == near);
+            let near = nearest(&name, alike.map(|(name, _)| name.as_str()));
+            error.with_hint(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the folder `{shown}` holds no such file"),
+            })
+        }
+        std::io::ErrorKind::PermissionDenied => error.with_hint(
+            "this user may not read the file, or not look into a folder above it: `ls -l` shows who may",
+        ),
+        _ => error,
     }
 }
 

@@ -287,9 +287,8 @@ impl Planner {
             }
         }
         if self.routes.is_empty() {
-            return Err(
-                Error::config("no table is named").with_hint("set HOLOLOAD_TABLE, or write `routes:`")
-            );
+            return Err(Error::config("no table is named")
+                .with_hint("set HOLOLOAD_TABLE (--table), or write `routes:`"));
         }
         match self.unmatched {
             Unmatched::Ignore => Ok(Destination::Ignored("no route matches".to_owned())),
@@ -508,7 +507,7 @@ fn keyless_hint(route: &Route, table: &Table) -> String {
     let otherwise = if route.snapshot.is_some() {
         "`scope: table`, which needs none"
     } else {
-        "`write: {mode: insert}`, which repeats rows on a repeated load"
+        "`--mode insert` (`write: {mode: insert}`), which repeats rows on a repeated load"
     };
     format!("ALTER TABLE {} ADD PRIMARY KEY (…), or load with {otherwise}", table.name.quoted())
 }

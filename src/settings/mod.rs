@@ -396,6 +396,7 @@ impl TargetFile {
             })
         };
         let host = need(self.host, "host")?;
+        check_host(&host)?;
         let port = match self.port {
             None => default_port(&host),
             Some(value) => port(&value)?,
@@ -429,6 +430,25 @@ impl TargetFile {
     }
 }
 
+/// An address of the kind that other clients take is no name, and would be looked up as one.
+fn check_host(host: &str) -> Result<()> {
+    let is_url = host.contains('/') && !host.starts_with('/');
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    // More than one colon: an IPv6 address.
+    let has_port = !name.contains(':') && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if is_url {
+        // It may hold a password.
+        return Err(Error::config("`host` is the name of a host, not a URL").with_hint(
+            "set HOLOLOAD_HOST, HOLOLOAD_PORT, HOLOLOAD_DATABASE, HOLOLOAD_USER and HOLOLOAD_PASSWORD, each by itself",
+        ));
+    }
+    if has_port {
+        return Err(Error::config(format!("`host` is the name of a host alone, not `{host}`"))
+            .with_hint(format!("set HOLOLOAD_HOST={name} and HOLOLOAD_PORT={port}")));
+    }
+    Ok(())
+}
+
 /// Hologres endpoints listen on 80 (Hologres help, "Endpoints"), PostgreSQL on 5432.
 fn default_port(host: &str) -> u16 {
     if host.ends_with(".hologres.aliyuncs.com") { 80 } else { 5432 }
@@ -440,7 +460,10 @@ fn port(value: &Value) -> Result<u16> {
         Value::String(text) => text.parse().ok(),
         _ => None,
     };
-    number.filter(|port| *port != 0).ok_or_else(|| Error::config("`port` must be a number from 1 to 65535"))
+    number.filter(|port| *port != 0).ok_or_else(|| {
+        Error::config("`port` must be a number from 1 to 65535")
+            .with_hint("set HOLOLOAD_PORT or `target.port`")
+    })
 }
 
 /// YAML whose top level is `key: value` lines.
@@ -465,7 +488,9 @@ fn parse(text: &str, options: serde_saphyr::Options) -> Result<Map<String, Value
         let place = source
             .location()
             .map_or_else(String::new, |at| format!(" at line {}, column {}", at.line(), at.column()));
-        Error::config(format!("read the configuration: not valid YAML{place}"))
+        Error::config(format!("read the configuration: not valid YAML{place}")).with_hint(
+            "look there, and one line above: indentation is by spaces, brackets and quotes are closed, and a text with `: ` or ` #` in it stands in quotes",
+        )
     })?;
     match value {
         Value::Object(map) => Ok(map),

@@ -104,7 +104,7 @@ impl Batch {
     }
 
     /// The fields of row `row`; none is NULL.
-    pub(super) fn fields(&self, row: u32) -> impl Iterator<Item = Option<&[u8]>> {
+    pub fn fields(&self, row: u32) -> impl Iterator<Item = Option<&[u8]>> {
         let mut rest = self.encoded(row);
         std::iter::from_fn(move || {
             let (length, after) = rest.split_first_chunk::<4>()?;

@@ -89,7 +89,7 @@ fn append_plain(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The encoder wrote these bytes: they are as many as the type has.
-fn fixed<const WIDTH: usize>(bytes: &[u8]) -> [u8; WIDTH] {
+pub(super) fn fixed<const WIDTH: usize>(bytes: &[u8]) -> [u8; WIDTH] {
     bytes.first_chunk().copied().unwrap_or([0; WIDTH])
 }
 
@@ -109,7 +109,7 @@ fn append_float(value: f64, digits: &str, out: &mut Vec<u8>) -> std::io::Result<
 }
 
 /// A count of groups, the weight of the first, sign, decimal places, then groups of four digits.
-fn append_numeric(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn append_numeric(bytes: &[u8], out: &mut Vec<u8>) {
     let word = |at: usize| u16::from_be_bytes(fixed(bytes.get(at * 2..).unwrap_or_default()));
     let (count, weight, sign, scale) =
         (i64::from(word(0)), i64::from(word(1).cast_signed()), word(2), word(3));
@@ -172,7 +172,7 @@ fn append_time(micros: i64, out: &mut Vec<u8>) -> std::io::Result<()> {
     }
 }
 
-fn append_moment(micros: i64, zone: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
+pub(super) fn append_moment(micros: i64, zone: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
     match micros {
         i64::MAX => write!(out, "infinity"),
         i64::MIN => write!(out, "-infinity"),

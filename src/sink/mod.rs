@@ -20,6 +20,7 @@ mod csv;
 mod lookup;
 mod partition;
 mod path;
+mod shown;
 mod snapshot;
 mod sql;
 
@@ -28,6 +29,7 @@ pub use batch::{Batch, BatchRow};
 pub use lookup::{Compared, Lookup, Print};
 use partition::Partitions;
 pub use path::Refusals;
+pub use shown::value_text;
 pub use snapshot::{Leftover, Merge, stage};
 use sql::Statement;
 

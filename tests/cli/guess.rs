@@ -138,6 +138,53 @@ fn a_guess_is_compared_with_the_live_table() {
 }
 
 #[test]
+fn each_difference_is_told_with_what_mends_it() {
+    let lab = Lab::new(
+        "compare_kinds",
+        "CREATE TABLE t (id int8 PRIMARY KEY, day date, name varchar(3), total int8, note text NOT NULL, title text, \
+         must text NOT NULL, made timestamptz DEFAULT now())",
+    );
+    let path = lab.file(
+        "input.csv",
+        "id,day,name,total,note,titel,extra\n1,13/05/2024,a,x,b,c,1\n2,14/05/2024,abcd,y,,e,2\n3,15/05/2024,b,z,d,f,3\n",
+    );
+    let answer = lab.holoload(&["guess", "--compare", "--json", &path]).run().exits(1).json();
+    let told: Vec<(&str, bool)> = answer["differences"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| (one["column"].as_str().expect("a name"), one["is_fatal"] == true))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("day", true),
+            ("name", false),
+            ("total", true),
+            ("note", true),
+            ("titel", true),
+            ("extra", true),
+            ("title", false),
+            ("must", true),
+            ("made", false),
+        ]
+    );
+    let shown = lab.holoload(&["guess", "--compare", &path]).run().exits(1).stdout;
+    for wanted in [
+        "fail  day…need a rule to be read as date…columns: {day: {format: [\"%d/%m/%Y\"]}}",
+        "warn  name…values that do not fit are refused",
+        "fail  total…the file holds text, the table bigint",
+        "fail  note…the file has rows without…columns: {note: {default:",
+        "fail  titel…the nearest is title…columns: {title: {from: \"titel\"}}",
+        "fail  extra…no such column…ALTER TABLE \"public\".\"t\" ADD COLUMN \"extra\" bigint;",
+        "fail  must…the table wants a value, and the file has no such column…columns: {must: {constant:",
+        "warn  made…it keeps its default or NULL",
+    ] {
+        assert_contains(&shown, wanted);
+    }
+}
+
+#[test]
 fn a_preview_shows_rows_typed_by_a_guess() {
     let path_of = |lab: &Lab| lab.file("orders.csv", ORDERS);
     let lab = Lab::new("preview_guess", "");
@@ -149,12 +196,18 @@ fn a_preview_shows_rows_typed_by_a_guess() {
     assert_contains(lines[3], "   3  A-2…2  容疑者Xの献身, 上…1…980.00");
     assert_eq!(lines.last(), Some(&"2 rows, types of a guess"));
     // Columns stand under each other as wide as they look.
-    let narrow = Run::new(&["preview", &path_of(&lab)]).env("COLUMNS", "50").run().exits(0).stdout;
-    assert_contains(&narrow, "…");
-    for line in narrow.lines() {
-        let wide: usize =
-            line.chars().map(|letter| if letter as u32 >= 0x1100 && letter != '…' { 2 } else { 1 }).sum();
-        assert!(wide <= 50, "{wide}: {line}");
+    // On a terminal that is too narrow for that they stand one below the other.
+    for (columns, begin) in
+        [(80, "LINE  order_id  user_id  book_name"), (40, "LINE        2\norder_id    A-1\n")]
+    {
+        let run = Run::new(&["preview", &path_of(&lab)]).env("COLUMNS", columns.to_string());
+        let narrow = run.run().exits(0).stdout;
+        assert!(narrow.starts_with(begin), "{narrow}");
+        for line in narrow.lines() {
+            let wide: usize =
+                line.chars().map(|letter| if letter as u32 >= 0x1100 && letter != '…' { 2 } else { 1 }).sum();
+            assert!(wide <= columns, "{wide}: {line}");
+        }
     }
     let vertical = Run::new(&["preview", "--vertical", "-n", "1", &path_of(&lab)]).run().exits(0).stdout;
     assert_contains(
@@ -225,7 +278,7 @@ fn a_check_tells_what_a_load_would_come_to() {
     assert_contains(&failed.stdout, "bad line 2, …bad line 4, ");
     assert_contains(
         &failed.stderr,
-        "error: 2 bad rows, and 0 are put up with: line 2, …hint: a load fails: ",
+        "error: 2 bad rows, and none is put up with: line 2, …hint: a load fails: ",
     );
     lab.holoload(&["check", &lab.file("drift.csv", "id,nome\n1,a\n")]).run().exits(2);
     lab.assert_untouched("t");
