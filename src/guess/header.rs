@@ -115,7 +115,7 @@ pub(super) fn header(grid: &Grid, start: usize, width: usize, facts: &[Facts]) -
 /// Columns whose values have a type that the first one has not.
 fn differs(cells: &[(String, bool)], facts: &[Facts]) -> usize {
     let differs = |((text, is_quoted), facts): (&(String, bool), &Facts)| {
-        is_typed(facts) && !text.is_empty() && !is_of(text, *is_quoted)
+        is_typed(facts) && !text.is_empty() && !is_of(text, *is_quoted, facts)
     };
     cells.iter().zip(facts).filter(|pair| differs((pair.0, pair.1))).count()
 }
@@ -136,7 +136,12 @@ fn is_typed(facts: &Facts) -> bool {
     values > 0 && kinds.iter().any(|count| *count * 10 >= values * 9)
 }
 
-fn is_of(text: &str, is_quoted: bool) -> bool {
+/// Whether a text may be a value of the column; a truth word such as `t` or `on` is one only among truth words.
+fn is_of(text: &str, is_quoted: bool, facts: &Facts) -> bool {
+    let is_word = look(text.as_bytes(), is_quoted) == Look::Word;
+    if is_word {
+        return facts.truths.iter().any(|(yes, no)| (yes + no) * 10 >= facts.values * 9);
+    }
     is_uuid(text) || !matches!(look(text.as_bytes(), is_quoted), Look::Text | Look::Torn)
 }
 
@@ -198,24 +203,28 @@ fn all_text(cells: &[(String, bool)], facts: &[Facts]) -> Header {
     Header { is_there: points > 0, sure }
 }
 
-/// The names of `width` columns, each once; and whether any came twice or was missing.
-pub(super) fn names(cells: &[String], width: usize) -> (Vec<String>, bool) {
-    let mut names: Vec<String> = Vec::with_capacity(width);
+/// The names of `width` columns, each once; and for each whether it is not the header's, or not its alone.
+pub(super) fn names(cells: &[String], width: usize) -> Vec<(String, bool)> {
+    let said = |index: usize| cells.get(index).map(|text| text.trim()).filter(|text| !text.is_empty());
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for name in (0..width).filter_map(said) {
+        *times.entry(name).or_default() += 1;
+    }
+    let mut names: Vec<(String, bool)> = Vec::with_capacity(width);
     let mut taken: HashSet<String> = HashSet::new();
     let mut counts: HashMap<String, usize> = HashMap::new();
-    let mut is_repaired = false;
     for index in 0..width {
-        let said = cells.get(index).map(|text| text.trim()).filter(|text| !text.is_empty());
-        is_repaired |= said.is_none();
-        let base = said.map_or_else(|| format!("c{index}"), str::to_owned);
+        let base = said(index).map_or_else(|| format!("c{index}"), str::to_owned);
+        let is_numbered = said(index).is_none_or(|name| times.get(name).is_some_and(|times| *times > 1));
         let mut name = base.clone();
         let count = counts.entry(base.clone()).or_default();
+        let mut is_changed = false;
         while !taken.insert(name.clone()) {
-            is_repaired = true;
+            is_changed = true;
             *count += 1;
             name = format!("{base}_{count}");
         }
-        names.push(name);
+        names.push((name, is_numbered || is_changed));
     }
-    (names, is_repaired)
+    names
 }
