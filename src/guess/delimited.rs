@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cell::{Look, look};
 use super::column::{self, Choice, DayOrder, Setting};
 use super::dialect;
 use super::facts::Facts;
@@ -14,6 +15,8 @@ use super::{Format, Guess, Hints, Newline, Note, Trim, Type, counted};
 
 /// Texts that are NULL wherever they stand without quotes; the others only where a column is not of words.
 const NULL_EVERYWHERE: [&str; 2] = ["NULL", "\\N"];
+/// Records among which a table may begin behind a narrower one.
+const PREAMBLE_ROWS_MAX: usize = 12;
 /// Records that are named in notes.
 const NAMED_MAX: usize = 3;
 
@@ -43,6 +46,7 @@ pub(super) fn guess(plain: &Plain, hints: &Hints) -> Guess {
     table.say_header(&mut guess, hints);
     table.say_columns(&mut guess, hints);
     table.say_faults(&mut guess, plain);
+    table.say_doubts(&mut guess, hints);
     guess
 }
 
@@ -121,7 +125,32 @@ impl Table {
             table.further.odd += fit.odd;
         }
         table.facts = table.count(start + 1);
+        if hints.skip_lines.is_none() {
+            table.pass_preamble();
+        }
         table
+    }
+
+    /// Lines before the table may by chance have as many fields as it: where a narrower record stands between them and a
+    /// header over values of other types, they are none of the table's.
+    fn pass_preamble(&mut self) {
+        let is_odd = |index: &usize| {
+            self.grid.rows.get(*index).is_some_and(|row| row.count < self.field_count || row.is_malformed)
+        };
+        let rows = self.start..self.grid.rows.len().min(self.start + PREAMBLE_ROWS_MAX);
+        let Some(last) = rows.rev().find(is_odd) else { return };
+        let start = last + 1;
+        let is_text = (self.start..last)
+            .flat_map(|index| self.grid.row(index))
+            .all(|(bytes, is_quoted)| matches!(look(bytes, is_quoted), Look::Text | Look::Empty));
+        let facts = self.count(start + 1);
+        let found = header::header(&self.grid, start, self.width, &facts);
+        if is_text && found.is_there && found.sure > 0.9 && facts.iter().any(header::is_typed) {
+            self.start = start;
+            self.rank.start = start;
+            self.layout.skip_lines = self.grid.rows.get(start).map_or(0, |row| row.line.saturating_sub(1));
+            self.facts = facts;
+        }
     }
 
     /// Facts of each column, from row `from` on.
@@ -335,6 +364,35 @@ impl Table {
         guess.notes.extend(notes);
     }
 
+    /// Readings that are the best there is and may be none.
+    fn say_doubts(&self, guess: &mut Guess, hints: &Hints) {
+        if hints.delimiter.is_some() {
+            return;
+        }
+        if dialect::is_weak(&self.layout.delimiter) && !self.is_header && self.width > 1 {
+            guess.sure = guess.sure.min(0.5);
+            guess.notes.push(Note::file(
+                "the delimiter is a mark that often stands inside text, and no header speaks for it: these may be lines of \
+                 text, such as a log",
+            ));
+        }
+        let marks = |mark: u8| {
+            let rows = self.start..self.grid.rows.len();
+            let mut counts = rows
+                .filter_map(|row| self.grid.cell(row, 0))
+                .map(|(text, is_quoted)| if is_quoted { memchr::memchr_iter(mark, text).count() } else { 0 });
+            let first = counts.next().unwrap_or(0);
+            first > 0 && counts.next() == Some(first) && counts.all(|count| count == first)
+        };
+        if self.width == 1 && [b',', b';', b'\t', b'|'].into_iter().any(marks) {
+            guess.sure = guess.sure.min(0.4);
+            guess.notes.push(Note::file(
+                "each line stands in quotes as a whole, so it is one column of text; if the fields in it were meant, take \
+                 the outer quotes off before loading",
+            ));
+        }
+    }
+
     fn say_faults(&self, guess: &mut Guess, plain: &Plain) {
         let width = self.field_count;
         let rows = self.grid.rows.iter().skip(self.start + usize::from(self.is_header));
@@ -344,14 +402,14 @@ impl Table {
         if let [_, ..] = odd.as_slice() {
             let lines: Vec<String> = odd.iter().take(NAMED_MAX).map(u64::to_string).collect();
             let more = if odd.len() > NAMED_MAX { ", …" } else { "" };
-            let (records, refused) = match odd.len() {
-                1 => ("1 record does not have".to_owned(), "it will be refused"),
-                count => (format!("{count} records do not have"), "they will be refused"),
+            let (records, are, refused) = match odd.len() {
+                1 => ("1 record does not have".to_owned(), "is", "it will be refused"),
+                count => (format!("{count} records do not have"), "are", "they will be refused"),
             };
             let line = if lines.len() == 1 { "line" } else { "lines" };
             let fields = counted(width as u64, "field");
             guess.notes.push(Note::file(format!(
-                "{records} {fields} or are not well formed ({line} {}{more}); {refused}",
+                "{records} {fields} or {are} not well formed ({line} {}{more}); {refused}",
                 lines.join(", ")
             )));
         }

@@ -90,6 +90,9 @@ pub(super) fn header(grid: &Grid, start: usize, width: usize, facts: &[Facts]) -
         .map(|(bytes, is_quoted)| (String::from_utf8_lossy(bytes).trim().to_owned(), is_quoted))
         .collect();
     let has_values = facts.iter().any(|facts| facts.values > 0);
+    if has_values && has_years(&cells, facts) {
+        return Header { is_there: true, sure: 0.7 };
+    }
     if !cells.iter().all(|(text, is_quoted)| is_name(text, *is_quoted)) {
         let is_mostly = typed_count(&cells) == 0 && differs(&cells, facts) > 0;
         return Header { is_there: is_mostly && has_values, sure: 0.7 };
@@ -112,6 +115,24 @@ pub(super) fn header(grid: &Grid, start: usize, width: usize, facts: &[Facts]) -
     all_text(&cells, facts)
 }
 
+/// Whether the cells are names and, behind them, years that follow one another over columns of numbers that are no years.
+fn has_years(cells: &[(String, bool)], facts: &[Facts]) -> bool {
+    let year = |text: &str| text.parse::<u16>().ok().filter(|year| (1900..2100).contains(year));
+    let names = cells.iter().take_while(|(text, _)| year(text).is_none()).count();
+    let years: Vec<u16> = cells.iter().skip(names).map_while(|(text, _)| year(text)).collect();
+    let is_row = years.windows(2).all(|pair| matches!(pair, [one, two] if one.abs_diff(*two) == 1));
+    let is_over_numbers = facts.iter().skip(names).all(|facts| {
+        let numbers = &facts.numbers;
+        numbers.all() == facts.values && (numbers.digits_min != Some(4) || numbers.digits_max != 4)
+    });
+    years.len() > 1
+        && names > 0
+        && names + years.len() == cells.len()
+        && is_row
+        && is_over_numbers
+        && cells.iter().take(names).all(|(text, is_quoted)| is_name(text, *is_quoted))
+}
+
 /// Columns whose values have a type that the first one has not.
 fn differs(cells: &[(String, bool)], facts: &[Facts]) -> usize {
     let differs = |((text, is_quoted), facts): (&(String, bool), &Facts)| {
@@ -128,7 +149,7 @@ fn typed_count(cells: &[(String, bool)]) -> usize {
 }
 
 /// All, or nearly all, values are of one kind that words are not.
-fn is_typed(facts: &Facts) -> bool {
+pub(super) fn is_typed(facts: &Facts) -> bool {
     let values = facts.values;
     let times: u64 = facts.times.values().map(|times| times.count).sum();
     let truths = facts.truths.iter().map(|(yes, no)| yes + no).max().unwrap_or(0);
