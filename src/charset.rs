@@ -27,6 +27,9 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// So many double-byte characters make a charset more likely than a stray byte.
 const WIDE_MIN: usize = 2;
 
+/// So many half-width katakana, and nothing else, make a charset.
+const KATAKANA_MIN: usize = 3;
+
 /// A charset, and in which of its two readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charset {
@@ -220,6 +223,9 @@ pub fn guess(sample: &[u8], is_whole: bool) -> Charset {
     if valid > invalid {
         return Charset::UTF_8;
     }
+    if is_katakana_by_pairs(sample) && fits(EUC_JP, sample, is_whole) {
+        return Charset { encoding: EUC_JP, is_jis: true };
+    }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(sample, is_whole);
     let likely = detector.guess(None, Utf8Detection::Deny);
@@ -231,9 +237,48 @@ pub fn guess(sample: &[u8], is_whole: bool) -> Charset {
     let fitting = wide.into_iter().find(|encoding| {
         !encoding.is_single_byte()
             && wide_count(encoding, sample) >= WIDE_MIN
+            && (*encoding == likely || !is_patched(encoding, sample))
             && fits(encoding, sample, is_whole)
     });
     fitting.map_or(Charset::UTF_8, |encoding| Charset { encoding, is_jis: encoding == EUC_JP })
+}
+
+/// Whether all that is not ASCII are half-width katakana as `EUC-JP` has them: each behind `0x8e`.
+fn is_katakana_by_pairs(sample: &[u8]) -> bool {
+    let mut pairs = 0_usize;
+    let mut bytes = sample.iter().filter(|byte| !byte.is_ascii());
+    while let Some(byte) = bytes.next() {
+        match (byte, bytes.next()) {
+            (0x8e, Some(0xa1..=0xdf)) => pairs += 1,
+            (0x8e, None) => {}
+            _ => return false,
+        }
+    }
+    pairs >= KATAKANA_MIN
+}
+
+/// Whether all that is not ASCII are half-width katakana as Shift_JIS has them, of one byte each: beside no Latin letter, and
+/// the marks of voice only behind what can have one.
+fn is_katakana(sample: &[u8]) -> bool {
+    let mut count = 0_usize;
+    let (mut plain, mut before) = (0_usize, 0_u8);
+    for byte in sample {
+        let is_letter = |byte: u8| byte.is_ascii_alphabetic();
+        match *byte {
+            0xa1..=0xdf if is_letter(before) => return false,
+            0xde if !matches!(before, 0xb3 | 0xb6..=0xc4 | 0xca..=0xce) => return false,
+            0xdf if !(0xca..=0xce).contains(&before) => return false,
+            0xa1..=0xdf => {
+                count += 1;
+                // The vowels and the rows of K and S: in other charsets few letters are there.
+                plain += usize::from((0xb1..=0xbf).contains(byte));
+            }
+            other if other >= 0x80 || (is_letter(other) && before >= 0x80) => return false,
+            _ => {}
+        }
+        before = *byte;
+    }
+    count >= KATAKANA_MIN && plain * 6 >= count
 }
 
 /// Which charset with one byte for each letter a sample is likely in: a guess from the letters that stand together,
@@ -246,6 +291,9 @@ pub fn guess_single_byte(sample: &[u8]) -> Option<Charset> {
     }
     if valid >= invalid || memchr::memchr(0, sample).is_some() {
         return None;
+    }
+    if is_katakana(sample) {
+        return Some(Charset { encoding: SHIFT_JIS, is_jis: false });
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(sample, true);
@@ -311,6 +359,17 @@ fn wide_count(encoding: &'static Encoding, sample: &[u8]) -> usize {
     let head = sample.get(..PIECE_BYTES).unwrap_or(sample);
     let (text, _) = encoding.decode_without_bom_handling(head);
     text.chars().filter(|letter| *letter >= '\u{100}' && !('\u{ff61}'..='\u{ff9f}').contains(letter)).count()
+}
+
+/// Whether the text in the charset is half made of half-width katakana and of characters that no standard has, as Cyrillic
+/// letters of one byte are when read as `Shift_JIS`.
+fn is_patched(encoding: &'static Encoding, sample: &[u8]) -> bool {
+    let head = sample.get(..PIECE_BYTES).unwrap_or(sample);
+    let (text, _) = encoding.decode_without_bom_handling(head);
+    let is_odd = |letter: &char| {
+        ('\u{ff61}'..='\u{ff9f}').contains(letter) || ('\u{e000}'..='\u{f8ff}').contains(letter)
+    };
+    text.chars().filter(is_odd).count() > wide_count(encoding, sample)
 }
 
 /// Decodes one object.

@@ -3,7 +3,7 @@
 use super::cell::TRUTHS;
 use super::facts::{Facts, Numbers, Times};
 use super::moments::{OPEN, Order};
-use super::{ColumnGuess, Note, Type};
+use super::{ColumnGuess, Note, Type, counted};
 
 /// Precision of a guessed numeric whose values are shorter: later values may be longer.
 const PRECISION: u16 = 18;
@@ -166,7 +166,7 @@ fn finish(mut choice: Choice, facts: &Facts) -> Choice {
     let null_count = facts.empty + nulls;
     column.nullable = null_count > 0 || facts.values == 0;
     column.is_unique = facts.is_unique() && facts.rows == facts.values;
-    let mut first = format!("{} values", facts.values);
+    let mut first = counted(facts.values, "value");
     if null_count > 0 {
         first.push_str(&format!(", {null_count} NULL"));
     }
@@ -178,11 +178,12 @@ fn finish(mut choice: Choice, facts: &Facts) -> Choice {
         let min = facts.length_min.unwrap_or(0);
         let lengths =
             if min == facts.length_max { format!("{min}") } else { format!("{min} to {}", facts.length_max) };
-        column.evidence.push(format!("{lengths} characters"));
+        let unit = if facts.length_max == 1 { "character" } else { "characters" };
+        column.evidence.push(format!("{lengths} {unit}"));
     }
     if facts.not_utf_8 > 0 {
         let name = column.name.clone();
-        choice.notes.push(Note::column(&name, format!("{} values do not decode", facts.not_utf_8)));
+        choice.notes.push(Note::column(&name, format!("{} not decoded", counted(facts.not_utf_8, "value"))));
     }
     choice
 }
@@ -256,8 +257,10 @@ fn of_numbers(name: &str, facts: &Facts, numbers: &Numbers) -> Choice {
     }
     let (whole, scale) = (numbers.whole_max, numbers.scale_max);
     if numbers.decimals > 0 {
-        return Choice::new(name, numeric(whole, scale), 0.95)
-            .says(format!("up to {whole} digits before the point and {scale} behind it, kept exactly"));
+        return Choice::new(name, numeric(whole, scale), 0.95).says(format!(
+            "up to {} before the point and {scale} behind it, kept exactly",
+            counted(whole, "digit")
+        ));
     }
     if numbers.too_large > 0 {
         return Choice::new(name, numeric(numbers.digits_max, 0), 0.9)
@@ -272,7 +275,8 @@ fn of_numbers(name: &str, facts: &Facts, numbers: &Numbers) -> Choice {
 fn integer(name: &str, numbers: &Numbers) -> Choice {
     let (min, max) = (numbers.digits_min.unwrap_or(0), numbers.digits_max);
     let digits = if min == max { format!("{max}") } else { format!("{min} to {max}") };
-    Choice::new(name, Type::Bigint, 0.98).says(format!("integers of {digits} digits"))
+    let unit = if max == 1 { "digit" } else { "digits" };
+    Choice::new(name, Type::Bigint, 0.98).says(format!("integers of {digits} {unit}"))
 }
 
 /// Eight or fourteen digits that are all days.

@@ -48,8 +48,7 @@ pub(super) fn sql_name(name: &str) -> String {
 /// Names of the columns in the table, each once.
 pub(super) fn sql_names(columns: &[ColumnGuess]) -> Vec<String> {
     let cells: Vec<String> = columns.iter().map(ColumnGuess::sql_name).collect();
-    let (names, _) = super::header::names(&cells, cells.len());
-    names
+    super::header::names(&cells, cells.len()).into_iter().map(|(name, _)| name).collect()
 }
 
 impl Guess {

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use super::cell::{Look, look};
 use super::column::{self, Choice, DayOrder, Setting};
 use super::dialect;
 use super::facts::Facts;
-use super::grid::{Grid, Layout, WIDTH_MAX};
+use super::grid::{Fit, Grid, Layout, WIDTH_MAX, lines};
 use super::header;
 use super::plain::Plain;
-use super::rank::{Rank, rank};
+use super::rank::{Rank, rank, ratio};
 use super::verify::Reader;
-use super::{Format, Guess, Hints, Newline, Note, Trim, Type};
+use super::{Format, Guess, Hints, Newline, Note, Trim, Type, counted};
 
 /// Texts that are NULL wherever they stand without quotes; the others only where a column is not of words.
 const NULL_EVERYWHERE: [&str; 2] = ["NULL", "\\N"];
+/// Records among which a table may begin behind a narrower one.
+const PREAMBLE_ROWS_MAX: usize = 12;
 /// Records that are named in notes.
 const NAMED_MAX: usize = 3;
 
@@ -24,6 +27,17 @@ pub(super) fn guess(plain: &Plain, hints: &Hints) -> Guess {
         guess.sure = 0.0;
         return guess;
     }
+    let told =
+        told_delimiter(&plain.text).filter(|_| hints.delimiter.is_none() && hints.skip_lines.is_none());
+    let with_told;
+    let hints = match &told {
+        Some(delimiter) => {
+            guess.notes.push(Note::file("the first line says which delimiter; it is passed over"));
+            with_told = Hints { delimiter: Some(delimiter.clone()), skip_lines: Some(1), ..hints.clone() };
+            &with_told
+        }
+        None => hints,
+    };
     let choice = dialect::choose(&plain.text, plain.is_whole, hints);
     let mut table = Table::read(plain, choice.layout, hints);
     say_layout(&mut guess, &table);
@@ -32,6 +46,7 @@ pub(super) fn guess(plain: &Plain, hints: &Hints) -> Guess {
     table.say_header(&mut guess, hints);
     table.say_columns(&mut guess, hints);
     table.say_faults(&mut guess, plain);
+    table.say_doubts(&mut guess, hints);
     guess
 }
 
@@ -62,8 +77,9 @@ fn say_layout(guess: &mut Guess, table: &Table) {
     }
     if table.rank.start > 0 {
         guess.notes.push(Note::file(format!(
-            "{} lines before the table have another number of fields and are passed over",
-            layout.skip_lines
+            "{} before the table {}, with another number of fields",
+            counted(layout.skip_lines, "line"),
+            if layout.skip_lines == 1 { "is passed over" } else { "are passed over" },
         )));
     }
 }
@@ -74,6 +90,10 @@ struct Table {
     grid: Grid,
     rank: Rank,
     width: usize,
+    /// Fields of a record, those that are no columns among them.
+    field_count: usize,
+    /// Further records with other fields, of all of them.
+    further: Fit,
     /// The table's first row.
     start: usize,
     is_header: bool,
@@ -92,25 +112,57 @@ impl Table {
             layout,
             rank,
             width: rank.width.min(WIDTH_MAX),
+            field_count: rank.width,
+            further: Fit::default(),
             start,
             is_header: false,
             facts: Vec::new(),
             grid,
         };
         for piece in &plain.further {
-            table.grid.append(piece, &table.layout, table.width);
+            let fit = table.grid.append(piece, &table.layout, table.field_count);
+            table.further.good += fit.good;
+            table.further.odd += fit.odd;
         }
         table.facts = table.count(start + 1);
+        if hints.skip_lines.is_none() {
+            table.pass_preamble();
+        }
         table
+    }
+
+    /// Lines before the table may by chance have as many fields as it: where a narrower record stands between them and a
+    /// header over values of other types, they are none of the table's.
+    fn pass_preamble(&mut self) {
+        let is_odd = |index: &usize| {
+            self.grid.rows.get(*index).is_some_and(|row| row.count < self.field_count || row.is_malformed)
+        };
+        let rows = self.start..self.grid.rows.len().min(self.start + PREAMBLE_ROWS_MAX);
+        let Some(last) = rows.rev().find(is_odd) else { return };
+        let start = last + 1;
+        let is_text = (self.start..last)
+            .flat_map(|index| self.grid.row(index))
+            .all(|(bytes, is_quoted)| matches!(look(bytes, is_quoted), Look::Text | Look::Empty));
+        let facts = self.count(start + 1);
+        let found = header::header(&self.grid, start, self.width, &facts);
+        if is_text && found.is_there && found.sure > 0.9 && facts.iter().any(header::is_typed) {
+            self.start = start;
+            self.rank.start = start;
+            self.layout.skip_lines = self.grid.rows.get(start).map_or(0, |row| row.line.saturating_sub(1));
+            self.facts = facts;
+        }
     }
 
     /// Facts of each column, from row `from` on.
     fn count(&self, from: usize) -> Vec<Facts> {
         let mut facts: Vec<Facts> = (0..self.width).map(|_| Facts::default()).collect();
         for index in from..self.grid.rows.len() {
-            let is_of_table =
-                self.grid.rows.get(index).is_some_and(|row| !row.is_malformed && row.count <= self.width);
-            // A record of another width says nothing of its last fields.
+            let is_of_table = self
+                .grid
+                .rows
+                .get(index)
+                .is_some_and(|row| !row.is_malformed && row.count == self.field_count);
+            // A record of another width will be refused: it says nothing of the columns.
             if is_of_table {
                 for (facts, (bytes, is_quoted)) in facts.iter_mut().zip(self.grid.row(index)) {
                     facts.feed(bytes, is_quoted);
@@ -143,9 +195,17 @@ impl Table {
             self.facts = self.count(self.start);
         }
         let first = self.grid.rows.get(self.start).map_or(0, |row| row.count);
-        let is_last_empty =
-            self.facts.last().is_some_and(|facts| facts.values == 0 && facts.empty_quoted == 0);
-        if self.is_header && first + 1 == self.width && is_last_empty {
+        let is_last_empty = self.facts.last().is_some_and(|facts| facts.rows > 0 && facts.is_hollow());
+        let has_name =
+            self.first_cells().get(self.width.saturating_sub(1)).is_some_and(|name| !name.trim().is_empty());
+        if self.is_header && is_last_empty && self.width > 2 && first == self.width && !has_name {
+            guess.dropped.push(self.width);
+            self.width -= 1;
+            self.facts.truncate(self.width);
+            guess.notes.push(Note::file(
+                "each line ends with a delimiter, that of the header as well; the empty field behind it is dropped",
+            ));
+        } else if self.is_header && first + 1 == self.width && is_last_empty {
             self.width -= 1;
             self.facts.truncate(self.width);
             guess.has_extra_fields = true;
@@ -155,13 +215,14 @@ impl Table {
         }
     }
 
-    fn names(&self, guess: &mut Guess, hints: &Hints) -> Vec<String> {
+    /// The columns' names, and whether each is known by its place alone.
+    fn names(&self, guess: &mut Guess, hints: &Hints) -> Vec<(String, bool)> {
         let cells = if self.is_header { self.first_cells() } else { Vec::new() };
         let mut said = hints.names.clone();
         said.extend(cells.into_iter().skip(said.len()));
         let width = if self.width > 1 { self.width.max(hints.names.len()) } else { self.width };
-        let (names, is_repaired) = header::names(&said, width);
-        if self.is_header && is_repaired {
+        let names = header::names(&said, width);
+        if self.is_header && names.iter().any(|(_, is_numbered)| *is_numbered) {
             guess.notes.push(Note::file(
                 "the header has names that are empty or come twice; those got numbers. Columns whose names are not \
                  unique are loaded by number: `from: 3`",
@@ -177,7 +238,7 @@ impl Table {
         let global = self.settle_nulls();
         let mut setting = Setting { is_all_text: hints.is_all_text, ..Setting::default() };
         let choose = |setting: Setting, facts: &[Facts]| -> Vec<Choice> {
-            names.iter().zip(facts).map(|(name, facts)| column::choose(name, facts, setting)).collect()
+            names.iter().zip(facts).map(|((name, _), facts)| column::choose(name, facts, setting)).collect()
         };
         let mut choices = choose(setting, &self.facts);
         if let Some(order) = told(&choices) {
@@ -198,6 +259,8 @@ impl Table {
                 column.nulls = std::iter::once(String::new()).chain(own).collect();
                 column.nulls.dedup();
             }
+            column.is_numbered =
+                self.is_header && names.get(index).is_some_and(|(_, is_numbered)| *is_numbered);
             column.timezone = match column.kind {
                 Type::Timestamptz => hints.timezone.clone(),
                 _ => None,
@@ -254,10 +317,9 @@ impl Table {
         let is_padded = |text: &String| text.trim().len() < text.len();
         let has_header = self.is_header && self.first_cells().iter().any(is_padded);
         guess.has_padded_header = has_header;
-        let has_blank_quotes = self.grid.rows.iter().any(|row| row.is_blank_around);
         if has_quoted {
             guess.trim = Trim::All;
-        } else if has_plain || has_header || has_blank_quotes {
+        } else if has_plain || has_header || self.layout.passes_blanks {
             guess.trim = Trim::Unquoted;
         }
     }
@@ -275,19 +337,21 @@ impl Table {
                 let Some((bytes, _)) = self.grid.cell(*row, index) else { return false };
                 let bytes = trimmed(bytes);
                 let is_null = std::str::from_utf8(bytes).is_ok_and(super::cell::is_null_text);
-                let is_of_table = self.grid.rows.get(*row).is_some_and(|row| row.count <= self.width);
+                let is_of_table = self.grid.rows.get(*row).is_some_and(|row| row.count == self.field_count);
                 is_of_table
                     && !bytes.is_empty()
                     && !is_null
                     && !reader.as_ref().is_some_and(|reader| reader.reads(bytes))
             });
-            let refused = refused.count();
+            let refused = refused.count() as u64;
             if refused > 0 {
                 notes.push(Note::column(
                     &column.name,
                     format!(
-                        "looks like {}, but {refused} values are not read as that; it stays text",
-                        column.kind.sql()
+                        "looks like {}, but {} {} not read as that; it stays text",
+                        column.kind.sql(),
+                        counted(refused, "value"),
+                        if refused == 1 { "is" } else { "are" },
                     ),
                 ));
                 column.kind = Type::Text;
@@ -300,8 +364,37 @@ impl Table {
         guess.notes.extend(notes);
     }
 
+    /// Readings that are the best there is and may be none.
+    fn say_doubts(&self, guess: &mut Guess, hints: &Hints) {
+        if hints.delimiter.is_some() {
+            return;
+        }
+        if dialect::is_weak(&self.layout.delimiter) && !self.is_header && self.width > 1 {
+            guess.sure = guess.sure.min(0.5);
+            guess.notes.push(Note::file(
+                "the delimiter is a mark that often stands inside text, and no header speaks for it: these may be lines of \
+                 text, such as a log",
+            ));
+        }
+        let marks = |mark: u8| {
+            let rows = self.start..self.grid.rows.len();
+            let mut counts = rows
+                .filter_map(|row| self.grid.cell(row, 0))
+                .map(|(text, is_quoted)| if is_quoted { memchr::memchr_iter(mark, text).count() } else { 0 });
+            let first = counts.next().unwrap_or(0);
+            first > 0 && counts.next() == Some(first) && counts.all(|count| count == first)
+        };
+        if self.width == 1 && [b',', b';', b'\t', b'|'].into_iter().any(marks) {
+            guess.sure = guess.sure.min(0.4);
+            guess.notes.push(Note::file(
+                "each line stands in quotes as a whole, so it is one column of text; if the fields in it were meant, take \
+                 the outer quotes off before loading",
+            ));
+        }
+    }
+
     fn say_faults(&self, guess: &mut Guess, plain: &Plain) {
-        let width = self.width + usize::from(guess.has_extra_fields);
+        let width = self.field_count;
         let rows = self.grid.rows.iter().skip(self.start + usize::from(self.is_header));
         let odd: Vec<u64> =
             rows.filter(|row| row.is_malformed || row.count != width).map(|row| row.line).collect();
@@ -309,11 +402,28 @@ impl Table {
         if let [_, ..] = odd.as_slice() {
             let lines: Vec<String> = odd.iter().take(NAMED_MAX).map(u64::to_string).collect();
             let more = if odd.len() > NAMED_MAX { ", …" } else { "" };
+            let (records, are, refused) = match odd.len() {
+                1 => ("1 record does not have".to_owned(), "is", "it will be refused"),
+                count => (format!("{count} records do not have"), "are", "they will be refused"),
+            };
+            let line = if lines.len() == 1 { "line" } else { "lines" };
+            let fields = counted(width as u64, "field");
             guess.notes.push(Note::file(format!(
-                "{} records do not have {width} fields or are not well formed (lines {}{more}); they will be refused",
-                odd.len(),
+                "{records} {fields} or {are} not well formed ({line} {}{more}); {refused}",
                 lines.join(", ")
             )));
+        }
+        let Fit { good, odd } = self.further;
+        if odd > 0 {
+            let all = good + odd;
+            guess.notes.push(Note::file(format!(
+                "of {} from further on in the file {odd} {} not have {}: \
+                 the dialect or the columns change there, or text in quotes spans many lines",
+                counted(all as u64, "record"),
+                if odd == 1 { "does" } else { "do" },
+                counted(width as u64, "field"),
+            )));
+            guess.sure = guess.sure.min(0.3 + 0.6 * ratio(good, all));
         }
         if guess.row_count == 0 {
             guess.notes.push(Note::file("no row but the header: types are not known"));
@@ -321,6 +431,18 @@ impl Table {
         if !plain.is_whole && guess.row_count > 0 {
             guess.notes.push(Note::file("the file goes on behind the sample"));
         }
+    }
+}
+
+/// The delimiter that a first line such as `sep=;` tells spreadsheets.
+fn told_delimiter(text: &[u8]) -> Option<String> {
+    let line = lines(text).next()?;
+    let line = std::str::from_utf8(line).ok()?.trim_matches('"');
+    let said = line.get(..4).filter(|word| word.eq_ignore_ascii_case("sep=")).and_then(|_| line.get(4..))?;
+    let is_one = said.chars().count() == 1 && !said.starts_with(char::is_alphanumeric);
+    match said {
+        "\\t" => Some("\t".to_owned()),
+        said => is_one.then(|| said.to_owned()),
     }
 }
 

@@ -16,6 +16,9 @@ const CLOSE_MAX: usize = 4;
 const RUNS_MAX: usize = 6;
 const STRONG: [&[u8]; 8] = [b",", b"\t", b";", b"|", b"\x01", b"\x1f", b"\x1e", b"\x02"];
 const WEAK: [&[u8]; 4] = [b":", b"^", b"~", b" "];
+/// Marks that delimit only where every line has as many of them, and more than one.
+const RARE: [&[u8]; 12] =
+    [b"?", b"+", b"!", b"*", b"#", b"\x03", b"\x04", b"\x05", b"\x06", b"\x07", b"\x1c", b"\x1d"];
 /// Delimiters of more than one byte that are one letter.
 const LETTERS: [&str; 4] = ["\u{a6}", "\u{a7}", "\u{ac}", "\u{ff0c}"];
 const COMMENTS: [&[u8]; 3] = [b"#", b"//", b"--"];
@@ -52,6 +55,11 @@ pub(super) fn choose(text: &Bytes, is_whole: bool, hints: &Hints) -> Choice {
     choice
 }
 
+/// Whether a delimiter often stands in plain text.
+pub(super) fn is_weak(delimiter: &[u8]) -> bool {
+    WEAK.contains(&delimiter) || RARE.contains(&delimiter)
+}
+
 /// A text of the settings as bytes; `\t` is understood.
 fn said(text: &str) -> Vec<u8> {
     text.replace("\\t", "\t").into_bytes()
@@ -81,6 +89,7 @@ impl Search<'_> {
             comment: comment.to_vec(),
             skip_lines: self.hints.skip_lines.unwrap_or(0),
             is_stray: false,
+            passes_blanks: quote.is_some_and(|quote| self.has_blank_beside(quote, delimiter)),
         }
     }
 
@@ -90,7 +99,7 @@ impl Search<'_> {
         let is_typed = self.rank(&self.plain(&single, b"")).typed >= SINGLE_TYPED;
         for comment in self.comments() {
             for delimiter in self.delimiters(&single) {
-                if is_typed && WEAK.contains(&delimiter.as_slice()) {
+                if is_typed && is_weak(&delimiter) {
                     continue;
                 }
                 let layout = self.plain(&delimiter, &comment);
@@ -119,6 +128,12 @@ impl Search<'_> {
             let layout = self.plain(b",", b"");
             Choice { rank: self.rank(&layout), layout, rival: 0.0 }
         });
+        for comment in self.comments() {
+            let other = self.closer(&Layout { comment, ..best.layout.clone() });
+            if other.rank.score > best.rank.score * MARGIN {
+                best = other;
+            }
+        }
         if self.hints.comment.is_none() && self.is_header(&best) {
             best = self.closer(&Layout { comment: Vec::new(), ..best.layout.clone() });
         }
@@ -188,7 +203,7 @@ impl Search<'_> {
         }
         let mut layouts = Vec::new();
         for quote in quotes {
-            let plain = Layout { quote, escape: None, ..layout.clone() };
+            let plain = Layout { quote, escape: None, passes_blanks: false, ..layout.clone() };
             let Some(quote) = quote else {
                 layouts.push(plain);
                 continue;
@@ -202,13 +217,40 @@ impl Search<'_> {
                     })
                     .collect(),
             };
+            let mut quoted = Vec::new();
             if self.hints.escape.is_none() || escapes.is_empty() {
-                layouts.push(plain.clone());
+                quoted.push(plain.clone());
             }
-            layouts
-                .extend(escapes.into_iter().map(|escape| Layout { escape: Some(escape), ..plain.clone() }));
+            quoted.extend(escapes.into_iter().map(|escape| Layout { escape: Some(escape), ..plain.clone() }));
+            layouts.extend_from_slice(&quoted);
+            if self.has_blank_beside(quote, &layout.delimiter) {
+                layouts.extend(quoted.into_iter().map(|layout| Layout { passes_blanks: true, ..layout }));
+            }
         }
         layouts
+    }
+
+    /// Whether a blank stands between a quote and a delimiter or a line end.
+    fn has_blank_beside(&self, quote: u8, delimiter: &[u8]) -> bool {
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t') && !delimiter.contains(byte);
+        let is_edge = |text: &[u8], is_behind: bool| {
+            if is_behind {
+                text.is_empty()
+                    || text.starts_with(delimiter)
+                    || text.starts_with(b"\n")
+                    || text.starts_with(b"\r")
+            } else {
+                text.is_empty() || text.ends_with(delimiter) || text.ends_with(b"\n") || text.ends_with(b"\r")
+            }
+        };
+        memchr::memchr_iter(quote, &self.text).any(|at| {
+            let (before, after) =
+                (self.text.get(..at).unwrap_or_default(), self.text.get(at + 1..).unwrap_or_default());
+            let leading = before.iter().rev().take_while(|byte| is_blank(byte)).count();
+            let trailing = after.iter().take_while(|byte| is_blank(byte)).count();
+            (leading > 0 && is_edge(before.get(..before.len() - leading).unwrap_or_default(), false))
+                || (trailing > 0 && is_edge(after.get(trailing..).unwrap_or_default(), true))
+        })
     }
 
     /// A delimiter that the text does not have: the whole line is one field.
@@ -229,8 +271,25 @@ impl Search<'_> {
             LETTERS.iter().map(|letter| letter.as_bytes().to_vec()).filter(|letter| is_there(letter)),
         );
         found.extend(WEAK.iter().filter(|mark| is_there(mark)).map(|mark| mark.to_vec()));
+        found.extend(RARE.iter().filter(|mark| self.is_even(mark)).map(|mark| mark.to_vec()));
         found.push(single.to_vec());
         found
+    }
+
+    /// Whether all lines have the mark, as often as the others, and more than once.
+    fn is_even(&self, mark: &[u8]) -> bool {
+        let whole = if self.is_whole {
+            self.text.len()
+        } else {
+            memchr::memrchr2(b'\r', b'\n', &self.text).unwrap_or(0)
+        };
+        let mut counts = lines(self.text.get(..whole).unwrap_or_default())
+            .filter(|line| !line.is_empty())
+            .map(|line| memchr::memmem::find_iter(line, mark).count());
+        match (counts.next(), counts.next()) {
+            (Some(first), Some(second)) => first > 1 && second == first && counts.all(|count| count == first),
+            _ => false,
+        }
     }
 
     /// Runs of two to four marks that most lines have.

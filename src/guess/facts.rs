@@ -165,6 +165,11 @@ impl Facts {
         self.repeats == 0 && self.values > 0
     }
 
+    /// No value, no text in quotes, no text that stands for NULL: a field that is there for its delimiter alone.
+    pub(super) fn is_hollow(&self) -> bool {
+        self.values == 0 && self.empty_quoted == 0 && self.nulls.is_empty() && self.nulls_quoted.is_empty()
+    }
+
     pub(super) fn distinct(&self) -> u64 {
         self.values - self.repeats.min(self.values)
     }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use memchr::memchr2;
 
+use crate::decode::Step;
 use crate::decode::csv::{CsvDecoder, Delimiter, Dialect, Escape, StrayQuotes};
-use crate::decode::{Malformation, Step};
 
 /// One way to read delimited text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(super) struct Layout {
     pub(super) comment: Vec<u8>,
     pub(super) skip_lines: u64,
     pub(super) is_stray: bool,
+    /// Blanks between quotes and delimiters are passed over.
+    pub(super) passes_blanks: bool,
 }
 
 impl Layout {
@@ -27,6 +29,7 @@ impl Layout {
             skip_lines: self.skip_lines,
             comment: Delimiter::new(&self.comment),
             stray_quotes: if self.is_stray { StrayQuotes::Accept } else { StrayQuotes::Refuse },
+            passes_blanks: self.passes_blanks,
             ..Dialect::CSV
         }
     }
@@ -47,8 +50,6 @@ pub(super) struct Row {
     pub(super) line: u64,
     /// It is not well formed.
     pub(super) is_malformed: bool,
-    /// It is, when blanks around its quotes are passed over.
-    pub(super) is_blank_around: bool,
 }
 
 /// Records and their fields; a field's text is copied once.
@@ -61,6 +62,13 @@ pub(super) struct Grid {
     pub(super) rest_bytes: usize,
     /// Line ends of the records: LF, CRLF, CR.
     pub(super) endings: [u64; 3],
+}
+
+/// How further text fits a table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fit {
+    pub(super) good: usize,
+    pub(super) odd: usize,
 }
 
 /// More than these rows tell nothing new.
@@ -86,11 +94,11 @@ impl Grid {
                     }
                     let count = record.field_count();
                     let line = record.position.line;
-                    let row = Row { first, count, line, is_malformed: false, is_blank_around: false };
-                    grid.rows.push(row);
+                    grid.rows.push(Row { first, count, line, is_malformed: false });
                 }
-                Ok(Step::Malformed { position, raw, malformation, .. }) => {
-                    grid.add_malformed(position.line, raw, malformation, layout);
+                Ok(Step::Malformed { position, .. }) => {
+                    let first = grid.cells.len();
+                    grid.rows.push(Row { first, count: 0, line: position.line, is_malformed: true });
                 }
                 Ok(Step::NeedInput | Step::End) | Err(_) => break,
             }
@@ -100,11 +108,21 @@ impl Grid {
         grid
     }
 
-    /// Adds the records of further text that was cut at lines. A line may have been cut out of a quoted field: what has
-    /// another width is left out.
-    pub(super) fn append(&mut self, text: &Bytes, layout: &Layout, width: usize) {
+    /// Adds the records of further text that was cut at lines, and says how many of them fit in. What has another width
+    /// is left out.
+    pub(super) fn append(&mut self, text: &Bytes, layout: &Layout, width: usize) -> Fit {
         let plain = Layout { skip_lines: 0, ..layout.clone() };
-        let other = Self::read(text, &plain, true);
+        let outside = Self::read(text, &plain, true);
+        let mut fit = outside.fit(width);
+        let mut other = outside;
+        // The piece may begin inside a quoted field.
+        if let Some(quote) = layout.quote.filter(|_| fit.odd > 0 && fit.good < fit.odd) {
+            let inside = Self::read(&Bytes::from([&[quote], text.as_ref()].concat()), &plain, true);
+            let inside_fit = inside.fit(width);
+            if inside_fit.good > fit.good {
+                (fit, other) = (inside_fit, inside);
+            }
+        }
         for (index, row) in other.rows.iter().enumerate() {
             if row.count != width || row.is_malformed || self.rows.len() >= ROWS_MAX {
                 continue;
@@ -115,6 +133,20 @@ impl Grid {
             }
             self.rows.push(Row { first, ..*row });
         }
+        fit
+    }
+
+    /// How many records have `width` fields. Of the others the first and the last do not count where fields are quoted:
+    /// the piece may have been cut at a line end inside one.
+    fn fit(&self, width: usize) -> Fit {
+        let is_good = |row: &Row| row.count == width && !row.is_malformed;
+        let good = self.rows.iter().filter(|row| is_good(row)).count();
+        let mut odd = self.rows.len() - good;
+        if good > 0 && self.quoted_count() > 0 {
+            let edges = [self.rows.first(), self.rows.last()];
+            odd -= edges.into_iter().flatten().filter(|row| !is_good(row)).count().min(odd);
+        }
+        Fit { good, odd }
     }
 
     fn add(&mut self, bytes: &[u8], is_quoted: bool) {
@@ -122,48 +154,6 @@ impl Grid {
         self.text.extend_from_slice(bytes);
         let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
         self.cells.push(Cell { start, end, is_quoted });
-    }
-
-    fn add_malformed(&mut self, line: u64, raw: &[u8], malformation: Malformation, layout: &Layout) {
-        let first = self.cells.len();
-        let is_mended = malformation == Malformation::TextAfterQuote && self.mend(raw, layout);
-        if !is_mended {
-            self.cells.truncate(first);
-        }
-        let count = self.cells.len() - first;
-        self.rows.push(Row { first, count, line, is_malformed: !is_mended, is_blank_around: is_mended });
-    }
-
-    /// Reads a record whose only fault are blanks between a closing quote and the delimiter.
-    fn mend(&mut self, raw: &[u8], layout: &Layout) -> bool {
-        let Some(quote) = layout.quote else { return false };
-        let end = raw.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
-        let mut rest = raw.get(..end).unwrap_or_default();
-        loop {
-            let mut field = Vec::new();
-            let is_quoted = rest.first() == Some(&quote);
-            let after = if is_quoted {
-                let Some((used, length)) = unquote(rest, quote, layout.escape) else { return false };
-                field.extend_from_slice(&used);
-                let after = rest.get(length..).unwrap_or_default();
-                let blanks = after.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-                let closing = after.get(blanks..).unwrap_or_default();
-                if !closing.is_empty() && !closing.starts_with(&layout.delimiter) {
-                    return false;
-                }
-                closing
-            } else {
-                let length = memchr::memmem::find(rest, &layout.delimiter).unwrap_or(rest.len());
-                let (text, after) = rest.split_at(length);
-                field.extend_from_slice(text);
-                after
-            };
-            self.add(&field, is_quoted);
-            match after.get(layout.delimiter.len()..) {
-                Some(next) if !after.is_empty() => rest = next,
-                _ => return true,
-            }
-        }
     }
 
     fn note_ending(&mut self, raw: &[u8]) {
@@ -200,31 +190,6 @@ impl Grid {
         let row = self.rows.get(row).filter(|row| column < row.count.min(WIDTH_MAX))?;
         let cell = self.cells.get(row.first + column)?;
         Some((self.text.get(cell.start as usize..cell.end as usize)?, cell.is_quoted))
-    }
-}
-
-/// The text of a quoted field at the start of `text`, and how long it is with its quotes.
-fn unquote(text: &[u8], quote: u8, escape: Option<u8>) -> Option<(Vec<u8>, usize)> {
-    let mut field = Vec::new();
-    let mut at = 1;
-    loop {
-        let byte = *text.get(at)?;
-        let next = text.get(at + 1);
-        if escape == Some(byte)
-            && byte != quote
-            && next.is_some_and(|next| *next == quote || Some(*next) == escape)
-        {
-            field.extend(next);
-            at += 2;
-        } else if byte != quote {
-            field.push(byte);
-            at += 1;
-        } else if next == Some(&quote) {
-            field.push(quote);
-            at += 2;
-        } else {
-            return Some((field, at + 1));
-        }
     }
 }
 

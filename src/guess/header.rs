@@ -90,6 +90,9 @@ pub(super) fn header(grid: &Grid, start: usize, width: usize, facts: &[Facts]) -
         .map(|(bytes, is_quoted)| (String::from_utf8_lossy(bytes).trim().to_owned(), is_quoted))
         .collect();
     let has_values = facts.iter().any(|facts| facts.values > 0);
+    if has_values && has_years(&cells, facts) {
+        return Header { is_there: true, sure: 0.7 };
+    }
     if !cells.iter().all(|(text, is_quoted)| is_name(text, *is_quoted)) {
         let is_mostly = typed_count(&cells) == 0 && differs(&cells, facts) > 0;
         return Header { is_there: is_mostly && has_values, sure: 0.7 };
@@ -112,10 +115,28 @@ pub(super) fn header(grid: &Grid, start: usize, width: usize, facts: &[Facts]) -
     all_text(&cells, facts)
 }
 
+/// Whether the cells are names and, behind them, years that follow one another over columns of numbers that are no years.
+fn has_years(cells: &[(String, bool)], facts: &[Facts]) -> bool {
+    let year = |text: &str| text.parse::<u16>().ok().filter(|year| (1900..2100).contains(year));
+    let names = cells.iter().take_while(|(text, _)| year(text).is_none()).count();
+    let years: Vec<u16> = cells.iter().skip(names).map_while(|(text, _)| year(text)).collect();
+    let is_row = years.windows(2).all(|pair| matches!(pair, [one, two] if one.abs_diff(*two) == 1));
+    let is_over_numbers = facts.iter().skip(names).all(|facts| {
+        let numbers = &facts.numbers;
+        numbers.all() == facts.values && (numbers.digits_min != Some(4) || numbers.digits_max != 4)
+    });
+    years.len() > 1
+        && names > 0
+        && names + years.len() == cells.len()
+        && is_row
+        && is_over_numbers
+        && cells.iter().take(names).all(|(text, is_quoted)| is_name(text, *is_quoted))
+}
+
 /// Columns whose values have a type that the first one has not.
 fn differs(cells: &[(String, bool)], facts: &[Facts]) -> usize {
     let differs = |((text, is_quoted), facts): (&(String, bool), &Facts)| {
-        is_typed(facts) && !text.is_empty() && !is_of(text, *is_quoted)
+        is_typed(facts) && !text.is_empty() && !is_of(text, *is_quoted, facts)
     };
     cells.iter().zip(facts).filter(|pair| differs((pair.0, pair.1))).count()
 }
@@ -128,7 +149,7 @@ fn typed_count(cells: &[(String, bool)]) -> usize {
 }
 
 /// All, or nearly all, values are of one kind that words are not.
-fn is_typed(facts: &Facts) -> bool {
+pub(super) fn is_typed(facts: &Facts) -> bool {
     let values = facts.values;
     let times: u64 = facts.times.values().map(|times| times.count).sum();
     let truths = facts.truths.iter().map(|(yes, no)| yes + no).max().unwrap_or(0);
@@ -136,7 +157,12 @@ fn is_typed(facts: &Facts) -> bool {
     values > 0 && kinds.iter().any(|count| *count * 10 >= values * 9)
 }
 
-fn is_of(text: &str, is_quoted: bool) -> bool {
+/// Whether a text may be a value of the column; a truth word such as `t` or `on` is one only among truth words.
+fn is_of(text: &str, is_quoted: bool, facts: &Facts) -> bool {
+    let is_word = look(text.as_bytes(), is_quoted) == Look::Word;
+    if is_word {
+        return facts.truths.iter().any(|(yes, no)| (yes + no) * 10 >= facts.values * 9);
+    }
     is_uuid(text) || !matches!(look(text.as_bytes(), is_quoted), Look::Text | Look::Torn)
 }
 
@@ -198,24 +224,28 @@ fn all_text(cells: &[(String, bool)], facts: &[Facts]) -> Header {
     Header { is_there: points > 0, sure }
 }
 
-/// The names of `width` columns, each once; and whether any came twice or was missing.
-pub(super) fn names(cells: &[String], width: usize) -> (Vec<String>, bool) {
-    let mut names: Vec<String> = Vec::with_capacity(width);
+/// The names of `width` columns, each once; and for each whether it is not the header's, or not its alone.
+pub(super) fn names(cells: &[String], width: usize) -> Vec<(String, bool)> {
+    let said = |index: usize| cells.get(index).map(|text| text.trim()).filter(|text| !text.is_empty());
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for name in (0..width).filter_map(said) {
+        *times.entry(name).or_default() += 1;
+    }
+    let mut names: Vec<(String, bool)> = Vec::with_capacity(width);
     let mut taken: HashSet<String> = HashSet::new();
     let mut counts: HashMap<String, usize> = HashMap::new();
-    let mut is_repaired = false;
     for index in 0..width {
-        let said = cells.get(index).map(|text| text.trim()).filter(|text| !text.is_empty());
-        is_repaired |= said.is_none();
-        let base = said.map_or_else(|| format!("c{index}"), str::to_owned);
+        let base = said(index).map_or_else(|| format!("c{index}"), str::to_owned);
+        let is_numbered = said(index).is_none_or(|name| times.get(name).is_some_and(|times| *times > 1));
         let mut name = base.clone();
         let count = counts.entry(base.clone()).or_default();
+        let mut is_changed = false;
         while !taken.insert(name.clone()) {
-            is_repaired = true;
+            is_changed = true;
             *count += 1;
             name = format!("{base}_{count}");
         }
-        names.push(name);
+        names.push((name, is_numbered || is_changed));
     }
-    (names, is_repaired)
+    names
 }

@@ -13,7 +13,7 @@ use super::facts::Facts;
 use super::grid::lines;
 use super::plain::Plain;
 use super::verify::Reader;
-use super::{ColumnGuess, Format, Guess, Hints, Newline, Note, Sample, Type};
+use super::{ColumnGuess, Format, Guess, Hints, Newline, Note, Sample, Type, counted};
 
 /// Objects that are looked at.
 const OBJECTS_MAX: usize = 20_000;
@@ -65,12 +65,27 @@ pub(super) fn sniff(plain: &Plain, sample: &Sample<'_>) -> Option<Format> {
         let is_document = !others && find_array(text).is_some_and(|(root, _)| !root.is_empty());
         return Some(if is_document { Format::Json } else { Format::Jsonl });
     }
-    let is_array =
-        text.starts_with(b"[") && text.get(1..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"{"));
-    if is_array || (text.starts_with(b"{") && (find_array(text).is_some() || says(".json"))) {
+    let inner = text.get(1..).unwrap_or_default().trim_ascii_start();
+    let is_array = text.starts_with(b"[") && (inner.starts_with(b"{") || inner.starts_with(b"]"));
+    // A name over its value: an object that spans lines.
+    let is_spread = text.starts_with(b"{") && has_name(inner);
+    if is_array || is_spread || (text.starts_with(b"{") && (find_array(text).is_some() || says(".json"))) {
         return Some(Format::Json);
     }
     (says(".jsonl") || says(".ndjson")).then_some(Format::Jsonl).filter(|_| text.starts_with(b"{"))
+}
+
+/// Whether objects follow one another, outside of an array.
+fn is_sequence(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let rest = value_length(text).and_then(|length| text.get(length..)).unwrap_or_default();
+    text.starts_with(b"{") && rest.trim_ascii_start().starts_with(b"{")
+}
+
+/// Whether a text begins with a member's name and the colon behind it.
+fn has_name(text: &[u8]) -> bool {
+    let length = value_length(text).filter(|_| text.starts_with(b"\""));
+    length.and_then(|length| text.get(length..)).is_some_and(|rest| rest.trim_ascii_start().starts_with(b":"))
 }
 
 pub(super) fn guess(plain: &Plain, format: Format, hints: &Hints) -> Guess {
@@ -81,9 +96,13 @@ pub(super) fn guess(plain: &Plain, format: Format, hints: &Hints) -> Guess {
         for piece in &plain.further {
             table.feed_lines(piece, true);
         }
+    } else if is_sequence(&plain.text) {
+        table.feed_array(&plain.text, plain.is_whole);
     } else if let Some((root, from)) = find_array(&plain.text) {
         guess.root = root;
-        table.feed_array(&plain.text.slice(from.min(plain.text.len())..), plain.is_whole);
+        table.feed_array(plain.text.get(from + 1..).unwrap_or_default(), plain.is_whole);
+    } else if plain.text.trim_ascii_start().starts_with(b"{") {
+        table.feed_array(&plain.text, plain.is_whole);
     } else {
         guess.notes.push(Note::file("there is no array of objects in the document"));
     }
@@ -93,9 +112,10 @@ pub(super) fn guess(plain: &Plain, format: Format, hints: &Hints) -> Guess {
     guess.row_count = table.rows;
     guess.odd_count = table.odd;
     if table.odd > 0 {
-        guess
-            .notes
-            .push(Note::file(format!("{} records are no JSON objects; they will be refused", table.odd)));
+        guess.notes.push(Note::file(format!(
+            "{}: no JSON object, refused when loaded",
+            counted(table.odd, "record")
+        )));
     }
     if !plain.is_whole {
         guess.notes.push(Note::file("the file goes on behind the sample"));
@@ -243,9 +263,9 @@ impl Table {
         }
     }
 
-    /// The objects of an array that begins with the text.
+    /// The objects of an array behind its bracket, or those that follow one another.
     fn feed_array(&mut self, text: &[u8], is_whole: bool) {
-        let mut at = 1;
+        let mut at = 0;
         while self.rows + self.odd < OBJECTS_MAX as u64 {
             at += skip_blank(text.get(at..).unwrap_or_default());
             let rest = text.get(at..).unwrap_or_default();

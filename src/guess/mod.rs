@@ -35,6 +35,12 @@ pub use ddl::DdlDialect;
 #[cfg(feature = "parquet")]
 pub use schema::{SchemaRead, TAIL_BYTES, read_schema};
 
+/// A number of things, in words.
+fn counted(count: impl Into<u64>, what: &str) -> String {
+    let count = count.into();
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// Plain text that is looked at, whatever the sample's size.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 
@@ -248,6 +254,8 @@ pub struct ColumnGuess {
     pub full_width: bool,
     /// Texts that are NULL in this column alone.
     pub nulls: Vec<String>,
+    /// The header has no such name, or has it twice: the column is known by its place alone.
+    pub is_numbered: bool,
     /// A value was NULL.
     pub nullable: bool,
     /// No value came twice.
@@ -282,6 +290,7 @@ impl ColumnGuess {
             decimal: None,
             full_width: false,
             nulls: Vec::new(),
+            is_numbered: false,
             nullable,
             is_unique: false,
             sure: 1.0,
@@ -360,6 +369,8 @@ pub struct Guess {
     pub trim: Trim,
     /// The last field of each record is empty and has no name.
     pub has_extra_fields: bool,
+    /// Fields without a name and without a value, counted from 1: they go nowhere.
+    pub dropped: Vec<usize>,
     /// Columns in the order of the file.
     pub columns: Vec<ColumnGuess>,
     /// What could not be told.
@@ -392,6 +403,7 @@ impl Guess {
             null_quoted: false,
             trim: Trim::None,
             has_extra_fields: false,
+            dropped: Vec::new(),
             columns: Vec::new(),
             notes: Vec::new(),
             row_count: 0,

@@ -288,6 +288,12 @@ impl<'a> Cursor<'a> {
                 let [one, two, three] = self.numbers;
                 (is_day(one, two) || is_day(two, one) || is_day(two, three)).then_some(())
             }
+            // `2/1/03`: a year would have two digits, so the year is the last.
+            2 if separator != "." => {
+                self.pattern.push_str("%y");
+                self.order = Order::DayOrMonth;
+                (is_day(one, two) || is_day(two, one)).then_some(())
+            }
             _ => None,
         }
     }
@@ -311,7 +317,14 @@ impl<'a> Cursor<'a> {
         self.rest = self.rest.strip_prefix(' ').unwrap_or(self.rest);
         let day: u16 = self.digits(2)?.parse().ok()?;
         self.pattern.push_str(if is_padded { "%e" } else { "%d" });
+        let is_year = |rest: &str| {
+            rest.strip_prefix(' ')
+                .is_some_and(|rest| rest.bytes().take_while(u8::is_ascii_digit).count() == 4)
+        };
         if self.literal(",") {
+            self.blank();
+            self.year()?;
+        } else if is_year(self.rest) {
             self.blank();
             self.year()?;
         }

@@ -36,7 +36,7 @@ fn trust(layout: &Layout, rank: &Rank, typed: f64) -> f64 {
         // Words are set apart by blanks anyway.
         b" " if typed < 0.3 && rank.width > 1 => 0.2,
         b" " => 0.55,
-        b":" | b"~" | b"^" | b"#" | b"*" | b"!" => 0.8,
+        b":" | b"~" | b"^" | b"#" | b"*" | b"!" | b"?" | b"+" => 0.8,
         _ => return 1.0,
     };
     let is_even = rank.start == 0 && rank.consistency > 0.999;
@@ -67,15 +67,14 @@ pub(super) fn rank(grid: &Grid, layout: &Layout, text_bytes: usize) -> Rank {
     if row_count == 0 || best.width == 0 {
         return Rank::default();
     }
-    let malformed_count = grid.rows.iter().filter(|row| row.is_malformed || row.is_blank_around).count();
     let (looks, typed, quoted_count) = coherence(grid, &best);
     // What is behind the last whole record of a cut sample should be one record, not half of the sample.
     let covered = 1.0 - (ratio(grid.rest_bytes, text_bytes.max(1)) * 2.0 - 0.5).clamp(0.0, 0.95);
-    let faults = grid.rows.iter().filter(|row| row.is_malformed).count();
-    let sound = (1.0 - ratio(faults, row_count)).powi(2);
+    let malformed_count = grid.rows.iter().filter(|row| row.is_malformed).count();
+    let sound = (1.0 - ratio(malformed_count, row_count)).powi(2);
     let quotes = if quoted_count > 0 { 1.04 } else { 1.0 };
-    let mend = 1.0 - 0.1 * ratio(malformed_count, row_count);
-    let score = best.score * looks * covered * sound.max(0.05) * quotes * mend * trust(layout, &best, typed);
+    let whole = if layout.quote.is_none() && is_quoted_as_a_whole(grid, &best) { 0.3 } else { 1.0 };
+    let score = best.score * looks * covered * sound.max(0.05) * quotes * whole * trust(layout, &best, typed);
     Rank {
         // Equal readings are equal, in whatever order their fields were summed up.
         score: (score * 1e6).round() / 1e6,
@@ -84,6 +83,26 @@ pub(super) fn rank(grid: &Grid, layout: &Layout, text_bytes: usize) -> Rank {
         typed,
         ..best
     }
+}
+
+/// Whether each record begins and ends with a quote that no field has a second one for: the lines are quoted as a whole, and
+/// what stands in them is no field.
+fn is_quoted_as_a_whole(grid: &Grid, rank: &Rank) -> bool {
+    let is_whole = |index: usize| {
+        let (Some((first, _)), Some((last, _))) = (grid.cell(index, 0), grid.cell(index, rank.width - 1))
+        else {
+            return false;
+        };
+        [b'"', b'\''].iter().any(|quote| {
+            first.first() == Some(quote)
+                && last.last() == Some(quote)
+                && (first.len() < 2 || first.last() != Some(quote))
+                && (last.len() < 2 || last.first() != Some(quote))
+        })
+    };
+    let rows = rank.start..grid.rows.len();
+    let count = rows.clone().filter(|index| is_whole(*index)).count();
+    rank.width > 1 && count * 10 >= rows.len() * 9
 }
 
 pub(super) fn ratio(part: usize, whole: usize) -> f64 {
@@ -103,7 +122,10 @@ fn start_of(grid: &Grid, width: usize) -> (usize, f64) {
     // A header that lacks the name of the last field, as files with a delimiter at each line's end have it.
     let is_short = start > 0
         && width > 2
-        && grid.rows.get(start - 1).is_some_and(|row| row.count + 1 == width && !row.is_malformed);
+        && grid.rows.get(start - 1).is_some_and(|row| row.count + 1 == width && !row.is_malformed)
+        && (start..grid.rows.len())
+            .filter_map(|index| grid.cell(index, width - 1))
+            .all(|(last, is_quoted)| last.is_empty() && !is_quoted);
     if is_short {
         start -= 1;
     }

@@ -55,6 +55,7 @@ impl Guess {
             "null_string": self.null_strings,
             "null_quoted": self.null_quoted,
             "trim": self.trim.name(),
+            "drop": self.dropped,
             "columns": columns,
             "notes": notes,
             "row_count": self.row_count,

@@ -329,6 +329,8 @@ fn the_ddl_has_a_key_where_one_is_likely() {
     assert!(none.contains("-- No primary key") && !none.contains("CALL"), "{none}");
 }
 
+mod untidy;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 

@@ -1,7 +1,7 @@
 //! A guess as a route of holoload's settings, with what it rests on in comments.
 
 use super::ddl::{one_line, sql_names};
-use super::{ColumnGuess, Format, Guess, Trim, Type};
+use super::{ColumnGuess, Format, Guess, Trim, Type, counted};
 use crate::table::TableName;
 
 /// A text in YAML: in double quotes, so that it is a text whatever it looks like.
@@ -67,8 +67,9 @@ impl Guess {
         let mut out = String::new();
         let mut comment = |line: &str| out.push_str(&format!("# {}\n", one_line(line)));
         comment(&format!(
-            "Guessed from {} rows; how sure it is, from 0 to 1: {:.2}",
-            self.row_count, self.sure
+            "Guessed from {}; how sure it is, from 0 to 1: {:.2}",
+            counted(self.row_count, "row"),
+            self.sure
         ));
         for note in &self.notes {
             comment(&format!("- {}", note.message()));
@@ -83,6 +84,10 @@ impl Guess {
         out.push_str("    parse:\n");
         for (key, value) in self.parse_lines() {
             out.push_str(&format!("      {key}: {value}\n"));
+        }
+        if !self.dropped.is_empty() {
+            let numbers: Vec<String> = self.dropped.iter().map(usize::to_string).collect();
+            out.push_str(&format!("    drop: [{}]\n", numbers.join(", ")));
         }
         self.column_lines(&mut out);
         out
@@ -165,7 +170,7 @@ impl Guess {
         out.push_str("    columns:\n");
         let names = sql_names(&self.columns);
         for (index, (column, name)) in self.columns.iter().zip(&names).enumerate() {
-            let from = if !self.header {
+            let from = if !self.header || column.is_numbered {
                 Some((index + 1).to_string())
             } else if *name == column.name {
                 None
