@@ -17,6 +17,7 @@ use crate::report::{self, Report, Status};
 use crate::settings::{Environment, RouteSettings, Settings, Unmatched, WriteMode, WriteSettings};
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct LoadArguments {
     /// `s3://bucket/key`, `s3://bucket/prefix/`, a path, a glob in quotes, or `-` for standard input
     #[arg(required = true, value_name = "SOURCE")]

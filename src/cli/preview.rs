@@ -19,8 +19,7 @@ use crate::error::{Class, Error, Result};
 use crate::guess::Guess;
 use crate::load::{Mapping, Preview, PreviewRow, Reading, preview};
 use crate::object::{ObjectRef, Request};
-use crate::plan::{Destination, Limits, Plan, Planner};
-use crate::row::TimeFormat;
+use crate::plan::{Destination, Limits, Plan, Planner, type_of_rules};
 use crate::settings::{ColumnSettings, Environment, Settings, WriteMode, WriteSettings};
 use crate::table::{Column, Generated, Kind, Table as SqlTable, TableName};
 
@@ -172,8 +171,8 @@ fn table_of(guess: &Guess, said: &BTreeMap<String, ColumnSettings>) -> Result<Sq
     named.sort_by_key(|(_, column)| column.field);
     for (name, column) in named {
         match columns.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => *known = sql_type(column, known),
-            None => columns.push((name.clone(), sql_type(column, "text"))),
+            Some((_, known)) => *known = type_of_rules(column, known),
+            None => columns.push((name.clone(), type_of_rules(column, "text"))),
         }
     }
     let column = |(name, sql_type): (String, String)| Column {
@@ -194,29 +193,6 @@ fn table_of(guess: &Guess, said: &BTreeMap<String, ColumnSettings>) -> Result<Sq
         partition_column: None,
         distribution_key: Vec::new(),
     })
-}
-
-/// What a column says, or its rules, which go with some types alone; else what was guessed.
-fn sql_type(said: &ColumnSettings, guessed: &str) -> String {
-    if let Some(said) = &said.sql_type {
-        return said.clone();
-    }
-    let is_time = matches!(
-        Kind::of_sql(guessed),
-        Kind::Date | Kind::Time { .. } | Kind::Timestamp { .. } | Kind::Timestamptz { .. }
-    );
-    let ruled = match said.format.first().and_then(|pattern| TimeFormat::new(pattern).ok()) {
-        _ if is_time => guessed,
-        Some(format) if format.has_zone() || format.is_epoch() => "timestamptz",
-        Some(format) if !format.has_date() => "time",
-        Some(format) if !format.has_time() => "date",
-        Some(_) => "timestamp",
-        None if said.epoch.is_some() => "timestamptz",
-        None if guessed == "text" && (said.thousands.is_some() || said.decimal.is_some()) => "numeric",
-        None if !said.true_words.is_empty() || !said.false_words.is_empty() => "boolean",
-        None => guessed,
-    };
-    ruled.to_owned()
 }
 
 /// What heads a field: its name, and the type it is tried as.

@@ -240,3 +240,26 @@ fn unsuited_zone(rule: &Conversion, kind: Kind) -> Option<(String, &'static str)
         )
     })
 }
+
+/// What a column says, or its rules, which go with some types alone; else what was guessed.
+pub fn type_of_rules(said: &ColumnSettings, guessed: &str) -> String {
+    if let Some(said) = &said.sql_type {
+        return said.clone();
+    }
+    let is_time = matches!(
+        Kind::of_sql(guessed),
+        Kind::Date | Kind::Time { .. } | Kind::Timestamp { .. } | Kind::Timestamptz { .. }
+    );
+    let ruled = match said.format.first().and_then(|pattern| TimeFormat::new(pattern).ok()) {
+        _ if is_time => guessed,
+        Some(format) if format.has_zone() || format.is_epoch() => "timestamptz",
+        Some(format) if !format.has_date() => "time",
+        Some(format) if !format.has_time() => "date",
+        Some(_) => "timestamp",
+        None if said.epoch.is_some() => "timestamptz",
+        None if guessed == "text" && (said.thousands.is_some() || said.decimal.is_some()) => "numeric",
+        None if !said.true_words.is_empty() || !said.false_words.is_empty() => "boolean",
+        None => guessed,
+    };
+    ruled.to_owned()
+}

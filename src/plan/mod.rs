@@ -42,6 +42,7 @@ mod text;
 
 pub use assign::Fate;
 pub use columnar::{Picked, PickedColumn};
+pub use convert::type_of_rules;
 pub use describe::{How, Mapped};
 pub use dialect::dialect;
 pub use layout::{Fill, First, Layout, Slot};
