@@ -257,7 +257,7 @@ fn is_katakana_by_pairs(sample: &[u8]) -> bool {
     pairs >= KATAKANA_MIN
 }
 
-/// Whether all that is not ASCII are half-width katakana as Shift_JIS has them, of one byte each: beside no Latin letter, and
+/// Whether all that is not ASCII are half-width katakana as `Shift_JIS` has them, of one byte each: beside no Latin letter, and
 /// the marks of voice only behind what can have one.
 fn is_katakana(sample: &[u8]) -> bool {
     let mut count = 0_usize;

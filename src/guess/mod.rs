@@ -234,6 +234,7 @@ impl Type {
 }
 
 /// What is guessed of one column.
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnGuess {
     /// Its name in the file, or a made-up one.

@@ -321,10 +321,7 @@ impl<'a> Cursor<'a> {
             rest.strip_prefix(' ')
                 .is_some_and(|rest| rest.bytes().take_while(u8::is_ascii_digit).count() == 4)
         };
-        if self.literal(",") {
-            self.blank();
-            self.year()?;
-        } else if is_year(self.rest) {
+        if self.literal(",") || is_year(self.rest) {
             self.blank();
             self.year()?;
         }
