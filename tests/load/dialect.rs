@@ -53,11 +53,12 @@ fn ragged_records_are_rejects_unless_they_are_allowed() {
 #[test]
 fn files_of_other_programs_are_read_by_their_own_rules() {
     let lab = Lab::new("foreign", TABLE);
+    let rejects = lab.folder().join("rejects").display().to_string();
     let load = |parse: &str, text: &str| {
         lab.db.run("TRUNCATE t");
         // A file of the same name would be loaded already.
         let path = lab.file(&format!("{}.csv", text.len()), text);
-        let run = lab.load(&path).without("HOLOLOAD_TABLE");
+        let run = lab.load(&path).without("HOLOLOAD_TABLE").env("HOLOLOAD_REJECTS", &rejects);
         let report = run.env("HOLOLOAD_CONFIG", config(&lab, parse)).run().loaded();
         assert_eq!(report["reject_count"], 0);
         lab.rows("SELECT id, name, coalesce(note, 'NULL') FROM t ORDER BY 1")
