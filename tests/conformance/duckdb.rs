@@ -197,14 +197,7 @@ fn asked(call: &Call) -> Result<Asked, String> {
             other => return Err(format!("no option of ours is `{other}`")),
         }
     }
-    if said.get("stray_quotes").is_some() {
-        said.entry("quote").or_insert(json!("\""));
-        let quote = said["quote"].clone();
-        let has_own = said.get("escape").is_some_and(|escape| *escape != quote && *escape != json!(""));
-        let is_byte =
-            said.get("delimiter").is_none_or(|mark| mark.as_str().is_some_and(|mark| mark.len() == 1));
-        said.insert("escape_unquoted".to_owned(), json!(has_own && is_byte));
-    }
+    imply_escapes(&mut said);
     // Where the columns are known, a delimiter at the end is no other one; in a single column an empty line is a value.
     if asked.columns.is_some() {
         said.insert("extra_fields".to_owned(), json!("empty"));
@@ -225,6 +218,18 @@ fn asked(call: &Call) -> Result<Asked, String> {
         asked.rules.insert(name.clone(), Value::from(rule));
     }
     Ok(asked)
+}
+
+/// Where quotes may stand anywhere, an escape works outside of them as well.
+fn imply_escapes(said: &mut Map<String, Value>) {
+    if !said.contains_key("stray_quotes") {
+        return;
+    }
+    said.entry("quote").or_insert(json!("\""));
+    let quote = said["quote"].clone();
+    let has_own = said.get("escape").is_some_and(|escape| *escape != quote && *escape != json!(""));
+    let is_byte = said.get("delimiter").is_none_or(|mark| mark.as_str().is_some_and(|mark| mark.len() == 1));
+    said.insert("escape_unquoted".to_owned(), json!(has_own && is_byte));
 }
 
 /// Kinds of columns by name; a list alone names the first.
