@@ -318,6 +318,12 @@ pub fn causes(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
+/// A number of things, in words: `1 row`, `2 rows`.
+pub fn counted(count: impl Into<u64>, what: &str) -> String {
+    let count = count.into();
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// The candidate that a mistyped `word` most likely meant, if any is near enough to be worth naming.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Below this similarity (Jaro-Winkler, 0 to 1) a suggestion misleads more often than it helps.

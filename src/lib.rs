@@ -3,6 +3,7 @@
 //! The rooms, and what may use what, are listed in `docs/design.md`; `tests/tidy.rs` holds them to it.
 
 pub mod aws;
+pub mod calendar;
 pub mod charset;
 pub mod context;
 pub mod database;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::error::{Class, Error};
+use crate::error::{Class, Error, counted};
 use crate::object::{ObjectRef, Request};
 
 /// The shape of answers; raised when a member changes its meaning or goes.
@@ -347,7 +347,7 @@ pub fn human(report: &Report) -> String {
 }
 
 fn counts(report: &Report) -> String {
-    let mut parts = vec![format!("{} rows", report.row_count)];
+    let mut parts = vec![counted(report.row_count, "row")];
     for (count, what) in [
         (report.inserted_count.unwrap_or(0), "inserted"),
         (report.updated_count.unwrap_or(0), "updated"),
@@ -360,5 +360,5 @@ fn counts(report: &Report) -> String {
             parts.push(format!("{count} {what}"));
         }
     }
-    format!("{} ({} bytes, {} ms)", parts.join(", "), report.byte_count, report.duration_ms)
+    format!("{} ({}, {} ms)", parts.join(", "), counted(report.byte_count, "byte"), report.duration_ms)
 }

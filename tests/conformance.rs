@@ -27,7 +27,5 @@ mod parse;
 mod preview;
 #[path = "conformance/time.rs"]
 mod time;
-#[path = "conformance/times.rs"]
-mod times;
 #[path = "conformance/types.rs"]
 mod types;

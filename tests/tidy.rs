@@ -12,19 +12,20 @@ const FILE_LINES_MAX: usize = 500;
 const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("aws", &["error"]),
+    ("calendar", &[]),
     ("charset", &["error"]),
     ("inflate", &["error"]),
     ("object", &["error", "aws"]),
     ("event", &["error", "object"]),
-    ("decode", &["error", "inflate"]),
+    ("decode", &["error", "inflate", "calendar"]),
     ("table", &["error"]),
-    ("row", &["error", "table", "decode"]),
+    ("row", &["error", "table", "decode", "calendar"]),
     ("guess", &["error", "settings", "table", "decode", "row", "inflate", "charset"]),
     ("settings", &["error"]),
     ("embulk", &["error", "settings", "row"]),
     ("plan", &["error", "settings", "table", "row", "decode", "object", "charset", "inflate"]),
     ("database", &["error", "table", "settings"]),
-    ("sink", &["error", "table", "row", "plan", "database", "decode", "settings"]),
+    ("sink", &["error", "table", "row", "plan", "database", "decode", "settings", "calendar"]),
     ("report", &["error", "object"]),
     ("metrics", &["error", "object", "report"]),
     ("ledger", &["error", "object", "database", "table", "report"]),
@@ -111,8 +112,8 @@ const FENCES: &[(&str, &[&str])] = &[
 
 /// Rooms without clock, runtime and network: what they answer depends on what they are given alone.
 const PURE: &[&str] = &[
-    "error", "charset", "inflate", "event", "decode", "table", "row", "guess", "settings", "plan", "report",
-    "metrics", "embulk",
+    "error", "calendar", "charset", "inflate", "event", "decode", "table", "row", "guess", "settings",
+    "plan", "report", "metrics", "embulk",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "Instant::now", "SystemTime::now", "Timestamp::now", "std::net"];
 

@@ -8,7 +8,7 @@ use super::style::{self, Paint};
 use super::table::Table;
 use super::{Arguments, MEMORY_MIB, print, progress, text};
 use crate::context::Context;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Result, counted};
 use crate::load::{Checked, check};
 use crate::object::{ObjectRef, Request};
 use crate::plan::Limits;
@@ -120,7 +120,7 @@ fn shown(checked: &Checked) -> String {
 fn counts(checked: &Checked) -> String {
     let report = &checked.report;
     let duplicates = &checked.duplicates;
-    let mut parts = vec![format!("{} rows", report.row_count), format!("{} bad", report.reject_count)];
+    let mut parts = vec![counted(report.row_count, "row"), format!("{} bad", report.reject_count)];
     parts.push(match (duplicates.has_key, duplicates.is_bounded) {
         (false, _) => "no key".to_owned(),
         (true, false) => format!("{} whose key came before", duplicates.row_count),

@@ -8,7 +8,7 @@ use super::sample::{HEAD_BYTES, guess_from};
 use super::{Arguments, MEMORY_MIB, print, progress, settings_with, sources, style, text};
 use crate::aws::Aws;
 use crate::context::Context;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Result, counted};
 use crate::guess::Hints;
 use crate::load::load;
 use crate::object::Request;
@@ -180,13 +180,14 @@ fn sum(reports: &[Report]) -> String {
         Status::Failed,
     ];
     let count = |status| reports.iter().filter(|report| report.status == status).count();
-    let counted = statuses.map(|status| (count(status), status.name()));
-    let parts: Vec<String> = counted
+    let parts: Vec<String> = statuses
+        .map(|status| (count(status), status.name()))
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, name)| format!("{count} {name}"))
         .collect();
     let row_count: u64 = reports.iter().map(|report| report.row_count).sum();
     let reject_count: u64 = reports.iter().map(|report| report.reject_count).sum();
-    format!("\n{} objects: {}; {row_count} rows, {reject_count} rejected", reports.len(), parts.join(", "))
+    let rows = counted(row_count, "row");
+    format!("\n{} objects: {}; {rows}, {reject_count} rejected", reports.len(), parts.join(", "))
 }

@@ -15,7 +15,7 @@ use super::{Arguments, MEMORY_MIB, print, sources, text};
 use crate::aws::Aws;
 use crate::context::Context;
 use crate::database::Dialect;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Result, counted};
 use crate::guess::Guess;
 use crate::load::{Mapping, Preview, PreviewRow, Reading, preview};
 use crate::object::{ObjectRef, Request};
@@ -279,9 +279,9 @@ fn vertical(previewed: &Preview) -> String {
 fn sum(previewed: &Preview) -> String {
     let bad = previewed.rows.iter().filter(|row| row.reason.is_some()).count();
     let types = format!("types of {}", previewed.table);
-    let noun = if previewed.rows.len() == 1 { "row" } else { "rows" };
+    let rows = counted(previewed.rows.len() as u64, "row");
     match bad {
-        0 => format!("{} {noun}, {types}", previewed.rows.len()),
-        bad => format!("{} {noun}, {bad} bad, {types}", previewed.rows.len()),
+        0 => format!("{rows}, {types}"),
+        bad => format!("{rows}, {bad} bad, {types}"),
     }
 }

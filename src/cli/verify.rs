@@ -5,7 +5,7 @@ use clap::Args;
 use super::load::{requests, settings_to};
 use super::{Arguments, MEMORY_MIB, print, progress, style};
 use crate::context::Context;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Result, counted};
 use crate::load::{Verdict, verify};
 use crate::object::Request;
 use crate::plan::Limits;
@@ -67,8 +67,11 @@ async fn one(context: &mut Context, request: &Request, is_json: bool) -> Result<
 fn text(verdict: &Verdict) -> String {
     let word = if verdict.is_equal { "equal" } else { "different" };
     let mut text = format!(
-        "{word} {} -> {}\n  {} rows: {} the same as in the table",
-        verdict.object, verdict.table, verdict.row_count, verdict.equal_count
+        "{word} {} -> {}\n  {}: {} the same as in the table",
+        verdict.object,
+        verdict.table,
+        counted(verdict.row_count, "row"),
+        verdict.equal_count
     );
     for (count, what) in [
         (verdict.different_count, "different"),

@@ -3,7 +3,8 @@
 use super::cell::TRUTHS;
 use super::facts::{Facts, Numbers, Times};
 use super::moments::{OPEN, Order};
-use super::{ColumnGuess, Note, Type, counted};
+use super::{ColumnGuess, Note, Type};
+use crate::error::counted;
 
 /// Precision of a guessed numeric whose values are shorter: later values may be longer.
 const PRECISION: u16 = 18;

@@ -2,6 +2,7 @@
 
 use super::column::has_word;
 use super::{ColumnGuess, Format, Guess, Type};
+use crate::error::counted;
 use crate::table::{TableName, quote};
 
 /// For which server.
@@ -114,9 +115,9 @@ impl Guess {
         }
         match key_name {
             Some(name) => text.push_str(&format!(
-                "-- Key: {} is unique and never NULL in {} rows of the sample. Make sure that it always is.\n",
+                "-- Key: {} is unique and never NULL in {} of the sample. Make sure that it always is.\n",
                 one_line(name),
-                self.row_count
+                counted(self.row_count, "row")
             )),
             None => text.push_str(&self.no_key(&names, &candidates)),
         }

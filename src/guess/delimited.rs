@@ -11,7 +11,8 @@ use super::header;
 use super::plain::Plain;
 use super::rank::{Rank, rank, ratio};
 use super::verify::Reader;
-use super::{Format, Guess, Hints, Newline, Note, Trim, Type, counted};
+use super::{Format, Guess, Hints, Newline, Note, Trim, Type};
+use crate::error::counted;
 
 /// Texts that are NULL wherever they stand without quotes; the others only where a column is not of words.
 const NULL_EVERYWHERE: [&str; 2] = ["NULL", "\\N"];
@@ -391,6 +392,14 @@ impl Table {
                  the outer quotes off before loading",
             ));
         }
+        let rows = self.grid.rows.len();
+        let is_laid_out = |row: usize| self.grid.cell(row, 0).is_some_and(|(text, _)| has_wide_gap(text));
+        if self.width == 1 && rows > 1 && (0..rows).all(is_laid_out) {
+            guess.sure = guess.sure.min(0.4);
+            guess.notes.push(Note::file(
+                "fields seem to stand at fixed places with blanks between them, which is not read: each line is one column of text",
+            ));
+        }
     }
 
     fn say_faults(&self, guess: &mut Guess, plain: &Plain) {
@@ -432,6 +441,11 @@ impl Table {
             guess.notes.push(Note::file("the file goes on behind the sample"));
         }
     }
+}
+
+/// Whether two blanks and more stand between words.
+fn has_wide_gap(text: &[u8]) -> bool {
+    memchr::memmem::find(text.trim_ascii(), b"  ").is_some()
 }
 
 /// The delimiter that a first line such as `sep=;` tells spreadsheets.

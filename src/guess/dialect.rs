@@ -181,7 +181,8 @@ impl Search<'_> {
             }
         }
         // Quotes that stand inside fields alone are data, and a field that begins with one may come.
-        let is_unused = best.rank.quoted_count == 0 && self.hints.quote.is_none();
+        let is_unused =
+            best.rank.quoted_count == 0 && !best.rank.is_cut_in_quotes && self.hints.quote.is_none();
         if let Some(quote) = best.layout.quote.filter(|_| is_unused) {
             if memchr::memchr(quote, &self.text).is_some() {
                 best.layout.quote = None;

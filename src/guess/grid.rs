@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use memchr::memchr2;
 
-use crate::decode::Step;
 use crate::decode::csv::{CsvDecoder, Delimiter, Dialect, Escape, StrayQuotes};
+use crate::decode::{Malformation, Step};
 
 /// One way to read delimited text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub(super) struct Grid {
     pub(super) rows: Vec<Row>,
     /// Bytes behind the last record, which a cut sample may not tell the end of.
     pub(super) rest_bytes: usize,
+    /// The text ends in its last line, behind a quote that opens there and does not close.
+    pub(super) is_cut_in_quotes: bool,
     /// Line ends of the records: LF, CRLF, CR.
     pub(super) endings: [u64; 3],
 }
@@ -96,7 +98,10 @@ impl Grid {
                     let line = record.position.line;
                     grid.rows.push(Row { first, count, line, is_malformed: false });
                 }
-                Ok(Step::Malformed { position, .. }) => {
+                Ok(Step::Malformed { position, raw, malformation, .. }) => {
+                    grid.is_cut_in_quotes = layout.quote == Some(b'"')
+                        && matches!(malformation, Malformation::UnterminatedQuote)
+                        && memchr2(b'\n', b'\r', raw).is_none();
                     let first = grid.cells.len();
                     grid.rows.push(Row { first, count: 0, line: position.line, is_malformed: true });
                 }
@@ -165,6 +170,14 @@ impl Grid {
         };
         if let Some(count) = self.endings.get_mut(kind) {
             *count += 1;
+        }
+    }
+
+    /// The rows that speak for or against the layout: not what the end of the file cut off.
+    pub(super) fn judged(&self) -> &[Row] {
+        match self.rows.as_slice() {
+            [rows @ .., _] if self.is_cut_in_quotes && !rows.is_empty() => rows,
+            rows => rows,
         }
     }
 

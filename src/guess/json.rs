@@ -13,7 +13,8 @@ use super::facts::Facts;
 use super::grid::lines;
 use super::plain::Plain;
 use super::verify::Reader;
-use super::{ColumnGuess, Format, Guess, Hints, Newline, Note, Sample, Type, counted};
+use super::{ColumnGuess, Format, Guess, Hints, Newline, Note, Sample, Type};
+use crate::error::counted;
 
 /// Objects that are looked at.
 const OBJECTS_MAX: usize = 20_000;
@@ -73,6 +74,17 @@ pub(super) fn sniff(plain: &Plain, sample: &Sample<'_>) -> Option<Format> {
         return Some(Format::Json);
     }
     (says(".jsonl") || says(".ndjson")).then_some(Format::Jsonl).filter(|_| text.starts_with(b"{"))
+}
+
+/// Whether the rows are JSON arrays, one in each line or all in one: their values have no names.
+pub(super) fn has_arrays_for_rows(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let is_array = |line: &[u8]| line.starts_with(b"[") && value_length(line) == Some(line.len());
+    let mut filled = lines(text).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let inner = text.get(1..).unwrap_or_default().trim_ascii_start();
+    text.starts_with(b"[")
+        && (inner.starts_with(b"[") && value_length(text).is_some()
+            || filled.next().is_some_and(is_array) && filled.next().is_some_and(is_array))
 }
 
 /// Whether objects follow one another, outside of an array.

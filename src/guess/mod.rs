@@ -35,12 +35,6 @@ pub use ddl::DdlDialect;
 #[cfg(feature = "parquet")]
 pub use schema::{SchemaRead, TAIL_BYTES, read_schema};
 
-/// A number of things, in words.
-fn counted(count: impl Into<u64>, what: &str) -> String {
-    let count = count.into();
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
 /// Plain text that is looked at, whatever the sample's size.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 
@@ -438,6 +432,12 @@ pub fn guess(sample: &Sample<'_>, hints: &Hints) -> Result<Guess> {
         Format::Jsonl | Format::Json => json::guess(&plain, format, hints),
         Format::Csv | Format::Parquet => delimited::guess(&plain, hints),
     };
+    if hints.format.is_none() && json::has_arrays_for_rows(&plain.text) {
+        guess.sure = guess.sure.min(0.2);
+        guess.notes.push(Note::file(
+            "rows are JSON arrays, whose values have no names: they are not read; write objects, or delimited text",
+        ));
+    }
     guess.compression = plain.compression;
     plain.charset_name.clone_into(&mut guess.charset);
     guess.notes.splice(0..0, plain.notes);

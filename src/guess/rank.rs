@@ -26,6 +26,8 @@ pub(super) struct Rank {
     pub(super) consistency: f64,
     pub(super) quoted_count: usize,
     pub(super) malformed_count: usize,
+    /// The last line ends inside quotes, as in a file that was cut: it says nothing against the reading.
+    pub(super) is_cut_in_quotes: bool,
     /// Share of the fields that are numbers, times, truth values and the like.
     pub(super) typed: f64,
 }
@@ -44,14 +46,15 @@ fn trust(layout: &Layout, rank: &Rank, typed: f64) -> f64 {
 }
 
 pub(super) fn rank(grid: &Grid, layout: &Layout, text_bytes: usize) -> Rank {
-    let row_count = grid.rows.len();
+    let rows = grid.judged();
+    let row_count = rows.len();
     let mut widths: BTreeMap<usize, usize> = BTreeMap::new();
-    for row in grid.rows.iter().filter(|row| !row.is_malformed) {
+    for row in rows.iter().filter(|row| !row.is_malformed) {
         *widths.entry(row.count).or_default() += 1;
     }
     let mut frequent: Vec<(usize, usize)> = widths.iter().map(|(width, count)| (*count, *width)).collect();
     frequent.sort_unstable_by(|left, right| right.cmp(left));
-    let last = grid.rows.last().filter(|row| !row.is_malformed).map(|row| row.count);
+    let last = rows.last().filter(|row| !row.is_malformed).map(|row| row.count);
     frequent.truncate(WIDTHS_MAX);
     let tried = frequent.into_iter().map(|(_, width)| width).chain(last);
     let mut best = Rank::default();
@@ -70,7 +73,7 @@ pub(super) fn rank(grid: &Grid, layout: &Layout, text_bytes: usize) -> Rank {
     let (looks, typed, quoted_count) = coherence(grid, &best);
     // What is behind the last whole record of a cut sample should be one record, not half of the sample.
     let covered = 1.0 - (ratio(grid.rest_bytes, text_bytes.max(1)) * 2.0 - 0.5).clamp(0.0, 0.95);
-    let malformed_count = grid.rows.iter().filter(|row| row.is_malformed).count();
+    let malformed_count = rows.iter().filter(|row| row.is_malformed).count();
     let sound = (1.0 - ratio(malformed_count, row_count)).powi(2);
     let quotes = if quoted_count > 0 { 1.04 } else { 1.0 };
     let whole = if layout.quote.is_none() && is_quoted_as_a_whole(grid, &best) { 0.3 } else { 1.0 };
@@ -80,6 +83,7 @@ pub(super) fn rank(grid: &Grid, layout: &Layout, text_bytes: usize) -> Rank {
         score: (score * 1e6).round() / 1e6,
         quoted_count,
         malformed_count,
+        is_cut_in_quotes: grid.is_cut_in_quotes,
         typed,
         ..best
     }
@@ -112,26 +116,26 @@ pub(super) fn ratio(part: usize, whole: usize) -> f64 {
 
 /// The first row of the table if its records have `width` fields, and how many of the rows from there on do.
 fn start_of(grid: &Grid, width: usize) -> (usize, f64) {
-    let has_width =
-        |index: usize| grid.rows.get(index).is_some_and(|row| row.count == width && !row.is_malformed);
-    let first = (0..grid.rows.len()).find(|index| has_width(*index)).unwrap_or(0);
+    let rows = grid.judged();
+    let has_width = |index: usize| rows.get(index).is_some_and(|row| row.count == width && !row.is_malformed);
+    let first = (0..rows.len()).find(|index| has_width(*index)).unwrap_or(0);
     let is_preamble = width > 1
         && first <= PREAMBLE_MAX
-        && grid.rows.iter().take(first).all(|row| row.count < width || row.is_malformed);
+        && rows.iter().take(first).all(|row| row.count < width || row.is_malformed);
     let mut start = if is_preamble { first } else { 0 };
     // A header that lacks the name of the last field, as files with a delimiter at each line's end have it.
     let is_short = start > 0
         && width > 2
-        && grid.rows.get(start - 1).is_some_and(|row| row.count + 1 == width && !row.is_malformed)
-        && (start..grid.rows.len())
+        && rows.get(start - 1).is_some_and(|row| row.count + 1 == width && !row.is_malformed)
+        && (start..rows.len())
             .filter_map(|index| grid.cell(index, width - 1))
             .all(|(last, is_quoted)| last.is_empty() && !is_quoted);
     if is_short {
         start -= 1;
     }
     let count = |from: usize| {
-        let good = (from..grid.rows.len()).filter(|index| has_width(*index)).count();
-        (good + usize::from(is_short), grid.rows.len() - from)
+        let good = (from..rows.len()).filter(|index| has_width(*index)).count();
+        (good + usize::from(is_short), rows.len() - from)
     };
     let (good, all) = count(start);
     if start > 0 && good < 2 {

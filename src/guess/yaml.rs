@@ -1,7 +1,8 @@
 //! A guess as a route of holoload's settings, with what it rests on in comments.
 
 use super::ddl::{one_line, sql_names};
-use super::{ColumnGuess, Format, Guess, Trim, Type, counted};
+use super::{ColumnGuess, Format, Guess, Trim, Type};
+use crate::error::counted;
 use crate::table::TableName;
 
 /// A text in YAML: in double quotes, so that it is a text whatever it looks like.

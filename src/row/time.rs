@@ -2,6 +2,7 @@
 
 use super::Reason;
 use super::zone::Zones;
+use crate::calendar::days_to;
 
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -123,7 +124,7 @@ pub(super) fn days(year: i64, month: i64, day: i64) -> Result<i64, Reason> {
     if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
         return Err(Reason::NoSuchDay);
     }
-    Ok(days_from_2000(year, month, day))
+    Ok(days_to(year, month, day))
 }
 
 /// Microseconds of a day to a time that the clock has; 24:00:00 is the end of the day, and no minute has 61 seconds.
@@ -204,13 +205,4 @@ fn days_in_month(year: i64, month: i64) -> i64 {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
-}
-
-/// Days of the proleptic Gregorian calendar; a year is counted from March, so that the leap day is its last.
-fn days_from_2000(year: i64, month: i64, day: i64) -> i64 {
-    const DAYS_TO_2000: i64 = 730_425;
-    let year = if month > 2 { year } else { year - 1 };
-    let months_since_march = (month + 9) % 12;
-    let day_of_year = (153 * months_since_march + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - DAYS_TO_2000
 }

@@ -5,12 +5,11 @@
 
 use std::io::Write as _;
 
+use crate::calendar::date_of;
 use crate::table::Kind;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
-/// Days from 0000-03-01 to 2000-01-01.
-const DAYS_FROM_YEAR_0: i64 = 730_425;
 
 /// Appends a row. NULL is an unquoted empty field; texts are always quoted, so that an empty one is no NULL.
 pub(super) fn append_row<'a>(
@@ -147,17 +146,9 @@ fn append_date(days: i64, out: &mut Vec<u8>) -> std::io::Result<()> {
     }
 }
 
-/// `YYYY-MM-DD`, and whether the year counts backwards. Years are counted from March, as the leap day is their last.
+/// `YYYY-MM-DD`, and whether the year counts backwards.
 fn date_text(days: i64) -> (String, bool) {
-    let days = days + DAYS_FROM_YEAR_0;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let (year, month, day) = date_of(days);
     let is_before_christ = year <= 0;
     let shown = if is_before_christ { 1 - year } else { year };
     (format!("{shown:04}-{month:02}-{day:02}"), is_before_christ)

@@ -142,6 +142,15 @@ fn kind(name: &str) -> Kind {
     }
 }
 
+fn record_end(value: &Value) -> &'static str {
+    match value.as_str() {
+        Some("\\n") => "lf",
+        Some("\\r") => "cr",
+        Some("\\r\\n") => "crlf",
+        _ => "none of ours",
+    }
+}
+
 /// Whether every option is one that a loader has.
 fn asked(call: &Call) -> Result<Asked, String> {
     let mut asked = Asked { is_guessed: true, ..Asked::default() };
@@ -165,13 +174,7 @@ fn asked(call: &Call) -> Result<Asked, String> {
                 drop(said.insert("stray_quotes".to_owned(), json!("accept")));
             }
             "new_line" => {
-                let end = match value.as_str() {
-                    Some("\\n") => "lf",
-                    Some("\\r") => "cr",
-                    Some("\\r\\n") => "crlf",
-                    _ => "none of ours",
-                };
-                said.insert("record_end".to_owned(), json!(end));
+                drop(said.insert("record_end".to_owned(), json!(record_end(value))));
             }
             "columns" => {
                 let pair = |pair: &Value| {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::schema::{Kind, Unit};
+use crate::calendar::{DAYS_FROM_1970, date_of};
 
 /// Digits of the longest decimal: what PostgreSQL's `numeric` can be declared with.
 pub(super) const DIGITS_MAX: u16 = 1_000;
@@ -230,19 +231,9 @@ fn point(is_negative: bool, digits: &[u8], scale: u16, out: &mut Vec<u8>) -> For
     Form::Bare
 }
 
-/// A day of the proleptic Gregorian calendar, counted from 1970-01-01; a year is counted from March, so that the leap day
-/// is its last, and 400 years always have as many days.
+/// A day, counted from 1970-01-01.
 fn date(days: i64, out: &mut Vec<u8>) {
-    const DAYS_TO_1970: i64 = 719_468;
-    const DAYS_PER_ERA: i64 = 146_097;
-    let days = days.saturating_add(DAYS_TO_1970);
-    let (era, day) = (days.div_euclid(DAYS_PER_ERA), days.rem_euclid(DAYS_PER_ERA));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + i64::from(month <= 2);
+    let (year, month, day) = date_of(days.saturating_sub(DAYS_FROM_1970));
     put(out, format_args!("{year:04}-"));
     pair(month, out);
     out.push(b'-');

@@ -188,3 +188,31 @@ fn one_is_no_plural() {
         "{yaml}"
     );
 }
+
+/// The last line of a file that was cut while it was written: its row is bad, and the quotes are quotes.
+#[test]
+fn a_file_that_ends_inside_quotes_keeps_its_quotes() {
+    let cut = of("id,day,word\n1,2024-01-05,a\n2,2024-01-06,b\n3,2024-01-07,\"c \"\"d");
+    assert_eq!((cut.quote.as_str(), cut.has_stray_quotes, cut.odd_count), ("\"", false, 1), "{cut:?}");
+    assert_eq!(kinds(&cut), ["bigint", "date", "text"]);
+    assert!(has_note(&cut, "not well formed (line 4)"), "{:?}", cut.notes);
+    // Quotes in the middle of a file that do not close are data.
+    let inches = of("id,word\n1,\"a\n2,b\n3,c\n");
+    assert_eq!((inches.quote.as_str(), inches.odd_count), ("", 0), "{inches:?}");
+}
+
+#[test]
+fn what_is_not_read_as_it_was_meant_is_said() {
+    for (text, part) in [
+        ("id   name    qty\n1    apple   3\n2    pear    14\n3    fig     5\n", "at fixed places"),
+        ("[[1,\"x\"],[2,\"y\"]]\n", "rows are JSON arrays"),
+        ("[1,\"x\"]\n[2,\"y\"]\n", "rows are JSON arrays"),
+    ] {
+        let guess = of(text);
+        assert!(guess.sure < 0.5 && has_note(&guess, part), "{text}: {guess:?}");
+    }
+    for text in ["[{\"a\":1}]\n", "[x],[y]\n[1],[2]\n", "word\na b\nc  d\n"] {
+        let guess = of(text);
+        assert!(!has_note(&guess, "JSON arrays") && !has_note(&guess, "fixed places"), "{text}: {guess:?}");
+    }
+}
