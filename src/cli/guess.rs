@@ -73,6 +73,9 @@ pub(super) struct HintArguments {
     /// Lines before the first record
     #[arg(long, value_name = "N")]
     skip_lines: Option<u64>,
+    /// What a comment begins with; empty: there are none
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
     /// Time zone of times that have none
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
@@ -104,6 +107,7 @@ impl HintArguments {
             quote: self.quote.clone(),
             header: self.header,
             skip_lines: self.skip_lines,
+            comment: self.comment.clone(),
             timezone: self.timezone.clone(),
             is_all_text: self.all_text,
             ..Hints::default()

@@ -9,12 +9,15 @@ use super::{Arguments, MEMORY_MIB, print, progress, settings_with, sources, styl
 use crate::aws::Aws;
 use crate::context::Context;
 use crate::error::{Class, Error, Result, counted};
-use crate::guess::Hints;
+use crate::guess::{Guess, Hints};
 use crate::load::load;
-use crate::object::Request;
+use crate::object::{ObjectRef, Request};
 use crate::plan::{Limits, into_table};
 use crate::report::{self, Report, Status};
 use crate::settings::{Environment, RouteSettings, Settings, Unmatched, WriteMode, WriteSettings};
+
+/// Objects that `--guess` looks at before the first is loaded; of each about 400 KiB are read.
+const GUESSED_MAX: usize = 1_000;
 
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -140,20 +143,56 @@ pub(super) async fn read_as_guessed(
         ));
     }
     let found = sources::expand(words, aws, &|_| false).await?;
-    let guessed = guess_from(found, aws, &Hints::default(), HEAD_BYTES).await?;
-    let guess = guessed.ok_or_else(|| Error::input("there is nothing to guess from"))?.guess;
-    if !is_json {
-        tell(&guess);
+    if found.len() > GUESSED_MAX {
+        return Err(Error::config(format!("guess how {} objects are read", found.len())).with_hint(format!(
+            "at most {GUESSED_MAX} are looked at: write what the guess of one of them says into a configuration"
+        )));
     }
-    let bug = |error| Error::bug("read the guess").with_source(error);
-    let read =
-        Settings::read(Some(&guess.yaml("**", Some("guessed"))), &Environment::default()).map_err(bug)?;
-    let [read] = read.routes.as_slice() else { return Err(Error::bug("read the one route of the guess")) };
+    let mut first: Option<(ObjectRef, RouteSettings)> = None;
+    for source in found {
+        let object = source.object.clone();
+        let guessed = guess_from(vec![source], aws, &Hints::default(), HEAD_BYTES).await?;
+        let guess = guessed.ok_or_else(|| Error::bug("guess from one object"))?.guess;
+        if !is_json {
+            tell(&guess);
+        }
+        let read = route_of(&guess)?;
+        match &first {
+            None => first = Some((object, read)),
+            Some((_, route)) if is_read_alike(route, &read) => {}
+            Some((other, _)) => {
+                return Err(Error::config(format!("read `{object}` as `{other}` is read: they are written differently"))
+                    .with_hint("load them one by one, or write a configuration with a route for each: `holoload guess FILE`"));
+            }
+        }
+    }
+    let (_, read) = first.ok_or_else(|| Error::input("there is nothing to guess from"))?;
     for route in &mut settings.routes {
         route.parse = read.parse.clone();
         route.columns = read.columns.clone();
+        route.drop.clone_from(&read.drop);
     }
     Ok(())
+}
+
+/// What the YAML of a guess says.
+fn route_of(guess: &Guess) -> Result<RouteSettings> {
+    let bug = |error| Error::bug("read the guess").with_source(error);
+    let read =
+        Settings::read(Some(&guess.yaml("**", Some("guessed"))), &Environment::default()).map_err(bug)?;
+    read.routes.into_iter().next().ok_or_else(|| Error::bug("read the one route of the guess"))
+}
+
+/// Types are the table's: what is left must be the same.
+fn is_read_alike(one: &RouteSettings, other: &RouteSettings) -> bool {
+    let rules = |route: &RouteSettings| {
+        let mut columns = route.columns.clone();
+        for column in columns.values_mut() {
+            column.sql_type = None;
+        }
+        columns
+    };
+    one.parse == other.parse && one.drop == other.drop && rules(one) == rules(other)
 }
 
 async fn load_with_progress(context: &mut Context, request: &Request, is_json: bool) -> Report {

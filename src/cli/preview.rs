@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::database::Dialect;
 use crate::error::{Class, Error, Result, counted};
 use crate::guess::Guess;
-use crate::load::{Mapping, Preview, PreviewRow, Reading, preview};
+use crate::load::{Mapping, Preview, PreviewRow, Reading, lenient, preview};
 use crate::object::{ObjectRef, Request};
 use crate::plan::{Destination, Limits, Plan, Planner, type_of_rules};
 use crate::settings::{ColumnSettings, Environment, Settings, WriteMode, WriteSettings};
@@ -136,7 +136,7 @@ async fn by_guess(
         }
     };
     let Destination::Route(route) = planner.destination(&object)? else { return Err(nothing()) };
-    let plan = Plan::new(route, Arc::new(table_of(&guess, &columns)?))?;
+    let plan = Plan::new(lenient(&route), Arc::new(table_of(&guess, &columns)?))?;
     let request = Request::manual(object);
     let (zone, dialect) = (planner.zone(), Dialect::PostgreSql);
     let reading = Reading { plan: &plan, zone, limits: planner.limits(), dialect, request: &request };

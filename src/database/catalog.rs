@@ -251,6 +251,11 @@ async fn missing(session: &Session, name: &TableName) -> Error {
         }
         Err(_) => Vec::new(),
     };
+    let said = name.said();
+    if names.contains(&said) {
+        return Error::config(format!("table `{name}` has no columns"))
+            .with_hint("add some, or name another table");
+    }
     match nearest(&name.to_string(), names.iter().map(String::as_str)) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => error.with_hint("create it first, or correct HOLOLOAD_TABLE (`table:` of the route)"),

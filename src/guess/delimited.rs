@@ -47,6 +47,7 @@ pub(super) fn guess(plain: &Plain, hints: &Hints) -> Guess {
     table.say_header(&mut guess, hints);
     table.say_columns(&mut guess, hints);
     table.say_faults(&mut guess, plain);
+    table.say_comments(&mut guess, &plain.text, hints);
     table.say_doubts(&mut guess, hints);
     guess
 }
@@ -146,7 +147,10 @@ impl Table {
             .all(|(bytes, is_quoted)| matches!(look(bytes, is_quoted), Look::Text | Look::Empty));
         let facts = self.count(start + 1);
         let found = header::header(&self.grid, start, self.width, &facts);
-        if is_text && found.is_there && found.sure > 0.9 && facts.iter().any(header::is_typed) {
+        // A first line of words may be the header itself, and then the narrow one is a bad record.
+        let is_names = self.grid.row(self.start).count() == self.field_count
+            && self.grid.row(self.start).all(|(bytes, _)| is_word(bytes));
+        if is_text && !is_names && found.is_there && found.sure > 0.9 && facts.iter().any(header::is_typed) {
             self.start = start;
             self.rank.start = start;
             self.layout.skip_lines = self.grid.rows.get(start).map_or(0, |row| row.line.saturating_sub(1));
@@ -200,11 +204,11 @@ impl Table {
         let has_name =
             self.first_cells().get(self.width.saturating_sub(1)).is_some_and(|name| !name.trim().is_empty());
         if self.is_header && is_last_empty && self.width > 2 && first == self.width && !has_name {
-            guess.dropped.push(self.width);
+            guess.has_last_delimiter = true;
             self.width -= 1;
             self.facts.truncate(self.width);
             guess.notes.push(Note::file(
-                "each line ends with a delimiter, that of the header as well; the empty field behind it is dropped",
+                "each line ends with a delimiter, that of the header as well; no field is behind it",
             ));
         } else if self.is_header && first + 1 == self.width && is_last_empty {
             self.width -= 1;
@@ -212,7 +216,7 @@ impl Table {
             guess.has_extra_fields = true;
             guess
                 .notes
-                .push(Note::file("each record ends with a delimiter; the empty field behind it is ignored"));
+                .push(Note::file("each record ends with a delimiter; an empty field behind it is ignored"));
         }
     }
 
@@ -365,6 +369,22 @@ impl Table {
         guess.notes.extend(notes);
     }
 
+    fn say_comments(&self, guess: &mut Guess, text: &[u8], hints: &Hints) {
+        let marker = self.layout.comment.as_slice();
+        if marker.is_empty() || hints.comment.is_some() {
+            return;
+        }
+        let count = lines(text).filter(|line| line.starts_with(marker)).count() as u64;
+        guess.sure = guess.sure.min(0.8);
+        guess.notes.push(Note::file(format!(
+            "{} with `{}` at the beginning {} passed over as {}; if that is data, write `comment: \"\"`",
+            counted(count, "line"),
+            String::from_utf8_lossy(marker),
+            if count == 1 { "is" } else { "are" },
+            if count == 1 { "a comment" } else { "comments" },
+        )));
+    }
+
     /// Readings that are the best there is and may be none.
     fn say_doubts(&self, guess: &mut Guess, hints: &Hints) {
         if hints.delimiter.is_some() {
@@ -441,6 +461,12 @@ impl Table {
             guess.notes.push(Note::file("the file goes on behind the sample"));
         }
     }
+}
+
+/// Whether a text could be a name: no blanks and no marks in it.
+fn is_word(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    !text.is_empty() && text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
 }
 
 /// Whether two blanks and more stand between words.

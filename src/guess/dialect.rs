@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::Hints;
+use super::cell::{Look, look};
 use super::grid::{Grid, Layout, lines};
 use super::rank::{Rank, rank};
 
@@ -14,6 +15,8 @@ const TRIED_BYTES: usize = 48 * 1024;
 const CLOSE_MAX: usize = 4;
 /// Runs of marks that are tried as delimiters.
 const RUNS_MAX: usize = 6;
+/// Lines with a comment's marker that are looked at for records.
+const COMMENTS_MAX: usize = 1_000;
 const STRONG: [&[u8]; 8] = [b",", b"\t", b";", b"|", b"\x01", b"\x1f", b"\x1e", b"\x02"];
 const WEAK: [&[u8]; 4] = [b":", b"^", b"~", b" "];
 /// Marks that delimit only where every line has as many of them, and more than one.
@@ -134,7 +137,7 @@ impl Search<'_> {
                 best = other;
             }
         }
-        if self.hints.comment.is_none() && self.is_header(&best) {
+        if self.hints.comment.is_none() && self.hides_records(&best) {
             best = self.closer(&Layout { comment: Vec::new(), ..best.layout.clone() });
         }
         if best.rank.width <= 1 && self.hints.delimiter.is_none() {
@@ -143,18 +146,24 @@ impl Search<'_> {
         Choice { rival, ..best }
     }
 
-    /// Whether what begins with the comment's marker is a header such as `#id,name`: the first line alone, as wide as the
-    /// table, without a blank behind the marker.
-    fn is_header(&self, choice: &Choice) -> bool {
+    /// Whether lines that begin with the comment's marker are records: as wide as the table, and close behind the marker (such as
+    /// `#id,name` or `#REF!,3`) or with a value of a type further on. Of one column every close line may be one.
+    fn hides_records(&self, choice: &Choice) -> bool {
         let marker = choice.layout.comment.as_slice();
-        let mut marked = lines(&self.text).enumerate().filter(|(_, line)| line.starts_with(marker));
-        let (Some((0, line)), None, false) = (marked.next(), marked.next(), marker.is_empty()) else {
+        if marker.is_empty() {
             return false;
-        };
+        }
         let plain = Layout { comment: Vec::new(), skip_lines: 0, ..choice.layout.clone() };
-        let first = Grid::read(&Bytes::copy_from_slice(line), &plain, true);
-        let is_close = line.get(marker.len()).is_some_and(|byte| !byte.is_ascii_whitespace());
-        is_close && first.rows.first().is_some_and(|row| row.count == choice.rank.width)
+        let is_record = |line: &[u8]| {
+            let is_close = line.get(marker.len()).is_none_or(|byte| !byte.is_ascii_whitespace());
+            let one = Grid::read(&Bytes::copy_from_slice(line), &plain, true);
+            let is_wide = one.rows.first().is_some_and(|row| row.count == choice.rank.width);
+            let mut further = one.row(0).skip(1);
+            let has_typed =
+                further.any(|(bytes, is_quoted)| !matches!(look(bytes, is_quoted), Look::Text | Look::Empty));
+            is_wide && (is_close || has_typed)
+        };
+        lines(&self.text).filter(|line| line.starts_with(marker)).take(COMMENTS_MAX).any(is_record)
     }
 
     /// The same delimiter with every quote and escape that the text has.
@@ -176,7 +185,9 @@ impl Search<'_> {
                 best.layout.quote.or(Some(b'"')).filter(|_| self.hints.quote.is_none()).or(best.layout.quote);
             let layout = Layout { is_stray: true, quote, ..best.layout.clone() };
             let rank = self.rank(&layout);
-            if rank.score > best.rank.score * 1.02 {
+            // A quote that does not close where it should would glue records together.
+            let is_in_lines = !Grid::read(&self.text, &layout, self.is_whole).spans_lines();
+            if is_in_lines && rank.score > best.rank.score * 1.02 {
                 best = Choice { layout, rank, rival: 0.0 };
             }
         }

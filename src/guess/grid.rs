@@ -198,6 +198,11 @@ impl Grid {
         self.cells.iter().filter(|cell| cell.is_quoted).count()
     }
 
+    /// Whether a field holds a line end.
+    pub(super) fn spans_lines(&self) -> bool {
+        memchr2(b'\n', b'\r', &self.text).is_some()
+    }
+
     /// One field.
     pub(super) fn cell(&self, row: usize, column: usize) -> Option<(&[u8], bool)> {
         let row = self.rows.get(row).filter(|row| column < row.count.min(WIDTH_MAX))?;

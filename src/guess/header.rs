@@ -91,7 +91,7 @@ pub(super) fn header(grid: &Grid, start: usize, width: usize, facts: &[Facts]) -
         .collect();
     let has_values = facts.iter().any(|facts| facts.values > 0);
     if has_values && has_years(&cells, facts) {
-        return Header { is_there: true, sure: 0.7 };
+        return Header { is_there: true, sure: 0.6 };
     }
     if !cells.iter().all(|(text, is_quoted)| is_name(text, *is_quoted)) {
         let is_mostly = typed_count(&cells) == 0 && differs(&cells, facts) > 0;

@@ -63,7 +63,10 @@ pub(super) fn sniff(plain: &Plain, sample: &Sample<'_>) -> Option<Format> {
     };
     if is_object {
         let others = lines(text).filter(|line| !line.trim_ascii().is_empty()).nth(1).is_some();
-        let is_document = !others && find_array(text).is_some_and(|(root, _)| !root.is_empty());
+        let is_document = !others
+            && !says(".jsonl")
+            && !says(".ndjson")
+            && find_array(text).is_some_and(|(root, _)| !root.is_empty());
         return Some(if is_document { Format::Json } else { Format::Jsonl });
     }
     let inner = text.get(1..).unwrap_or_default().trim_ascii_start();
@@ -111,6 +114,12 @@ pub(super) fn guess(plain: &Plain, format: Format, hints: &Hints) -> Guess {
     } else if is_sequence(&plain.text) {
         table.feed_array(&plain.text, plain.is_whole);
     } else if let Some((root, from)) = find_array(&plain.text) {
+        if !root.is_empty() {
+            guess.sure = guess.sure.min(0.8);
+            guess.notes.push(Note::file(format!(
+                "the records are those of the array at `{root}`; what stands beside it is not loaded"
+            )));
+        }
         guess.root = root;
         table.feed_array(plain.text.get(from + 1..).unwrap_or_default(), plain.is_whole);
     } else if plain.text.trim_ascii_start().starts_with(b"{") {

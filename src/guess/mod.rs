@@ -364,8 +364,8 @@ pub struct Guess {
     pub trim: Trim,
     /// The last field of each record is empty and has no name.
     pub has_extra_fields: bool,
-    /// Fields without a name and without a value, counted from 1: they go nowhere.
-    pub dropped: Vec<usize>,
+    /// Each record ends with a delimiter behind which there is no field.
+    pub has_last_delimiter: bool,
     /// Columns in the order of the file.
     pub columns: Vec<ColumnGuess>,
     /// What could not be told.
@@ -398,7 +398,7 @@ impl Guess {
             null_quoted: false,
             trim: Trim::None,
             has_extra_fields: false,
-            dropped: Vec::new(),
+            has_last_delimiter: false,
             columns: Vec::new(),
             notes: Vec::new(),
             row_count: 0,

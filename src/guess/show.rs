@@ -55,7 +55,7 @@ impl Guess {
             "null_string": self.null_strings,
             "null_quoted": self.null_quoted,
             "trim": self.trim.name(),
-            "drop": self.dropped,
+            "trailing_delimiter": self.has_last_delimiter,
             "columns": columns,
             "notes": notes,
             "row_count": self.row_count,

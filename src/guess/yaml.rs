@@ -86,10 +86,6 @@ impl Guess {
         for (key, value) in self.parse_lines() {
             out.push_str(&format!("      {key}: {value}\n"));
         }
-        if !self.dropped.is_empty() {
-            let numbers: Vec<String> = self.dropped.iter().map(usize::to_string).collect();
-            out.push_str(&format!("    drop: [{}]\n", numbers.join(", ")));
-        }
         self.column_lines(&mut out);
         out
     }
@@ -158,8 +154,11 @@ impl Guess {
         if self.null_quoted {
             lines.push(("null_quoted", "true".to_owned()));
         }
+        if self.has_last_delimiter {
+            lines.push(("trailing_delimiter", "true".to_owned()));
+        }
         if self.has_extra_fields {
-            lines.push(("extra_fields", "ignore".to_owned()));
+            lines.push(("extra_fields", "empty".to_owned()));
         }
         lines
     }

@@ -214,7 +214,7 @@ impl Checked {
 }
 
 /// The same route, to the end of the object however many rows are bad.
-pub(super) fn lenient(route: &Route) -> Arc<Route> {
+pub fn lenient(route: &Route) -> Arc<Route> {
     let mut route = route.clone();
     route.bad_rows_max = u64::MAX;
     route.bad_rows_max_percent = 100.0;

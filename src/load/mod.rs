@@ -43,7 +43,7 @@ mod transfer;
 mod unpack;
 mod verify;
 
-pub use dry::{Checked, Duplicates, Mapping, check};
+pub use dry::{Checked, Duplicates, Mapping, check, lenient};
 use facts::Facts;
 use fence::Fence;
 use history::HistoryLine;

@@ -8,8 +8,10 @@ use crate::table::Kind;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 /// Seconds from 1970-01-01 to 2000-01-01, from which on the server counts.
 const SECONDS_TO_2000: i64 = 946_684_800;
-/// Floats are written with an exponent below and from here on.
-const PLAIN_FLOATS: std::ops::Range<f64> = 1e-4..1e15;
+/// Powers of ten from which on the server writes an exponent: the digits that a type has for certain.
+const REAL_POWER_END: i32 = 6;
+const DOUBLE_POWER_END: i32 = 15;
+const POWER_START: i32 = -4;
 
 /// The text of a value that is no NULL; moments in `zone`.
 pub fn value_text(kind: Kind, bytes: &[u8], zone: &TimeZone) -> String {
@@ -19,11 +21,11 @@ pub fn value_text(kind: Kind, bytes: &[u8], zone: &TimeZone) -> String {
         Kind::Jsonb => out.extend_from_slice(bytes.get(1..).unwrap_or_default()),
         Kind::Float4 => {
             let value = f32::from_be_bytes(csv::fixed(bytes));
-            return float(f64::from(value), &format!("{value}"), &format!("{value:e}"));
+            return float(&format!("{value}"), &format!("{value:e}"), REAL_POWER_END);
         }
         Kind::Float8 => {
             let value = f64::from_be_bytes(csv::fixed(bytes));
-            return float(value, &format!("{value}"), &format!("{value:e}"));
+            return float(&format!("{value}"), &format!("{value:e}"), DOUBLE_POWER_END);
         }
         Kind::Numeric { limits } => {
             csv::append_numeric(bytes, &mut out);
@@ -42,20 +44,15 @@ pub fn value_text(kind: Kind, bytes: &[u8], zone: &TimeZone) -> String {
     if matches!(kind, Kind::Timestamp { .. } | Kind::Time { .. }) { without_zeros(&text) } else { text }
 }
 
-fn float(value: f64, plain: &str, exponential: &str) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value < 0.0 { "-Infinity" } else { "Infinity" }.to_owned();
-    }
-    if value == 0.0 || PLAIN_FLOATS.contains(&value.abs()) {
-        return plain.to_owned();
-    }
-    match exponential.split_once('e') {
-        Some((digits, power)) if power.starts_with('-') => format!("{digits}e-{:0>2}", &power[1..]),
-        Some((digits, power)) => format!("{digits}e+{power:0>2}"),
-        None => exponential.to_owned(),
+fn float(plain: &str, exponential: &str, power_end: i32) -> String {
+    match exponential.split_once('e').map(|(digits, power)| (digits, power.parse::<i32>())) {
+        Some((digits, Ok(power))) if !(POWER_START..power_end).contains(&power) => {
+            let sign = if power < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", power.unsigned_abs())
+        }
+        // Infinite, or no number at all: `-inf`, `NaN`.
+        None => plain.replace("inf", "Infinity"),
+        Some(_) => plain.to_owned(),
     }
 }
 
@@ -134,7 +131,15 @@ mod tests {
         ] {
             assert_eq!(double(value), shown);
         }
-        assert_eq!(text(Kind::Float4, &0.1_f32.to_be_bytes()), "0.1");
+        for (value, shown) in [
+            (0.1_f32, "0.1"),
+            (1e-4, "0.0001"),
+            (1e6, "1e+06"),
+            (999_999.0, "999999"),
+            (123_456_790.0, "1.2345679e+08"),
+        ] {
+            assert_eq!(text(Kind::Float4, &value.to_be_bytes()), shown);
+        }
     }
 
     #[test]

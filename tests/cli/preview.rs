@@ -184,3 +184,26 @@ fn a_file_that_needs_rules_is_loaded_as_it_is_guessed() {
     let ddl = lab.holoload(&["guess", &plain, "--ddl"]).run().exits(0).stdout;
     assert!(!ddl.contains("--guess"), "{ddl}");
 }
+
+/// What is written differently is not read alike, what a route says of fields gives way, and no row goes without a word.
+#[test]
+fn a_guess_loads_every_row_or_says_which_not() {
+    let lab = Lab::new("guess_rows", "CREATE TABLE t (id int8, name text)");
+    lab.file("m1.csv", "1,aa\n2,bb\n3,cc\n4,dd\n");
+    lab.file("m2.csv", "Report of the day\nmade by X\n5,ee\n6,ff\n7,gg\n8,hh\n");
+    let both = format!("{}/m?.csv", lab.folder().display());
+    let load = |source: &str| lab.holoload(&["load", source, "--table", "t", "--mode", "insert", "--guess"]);
+    let refused = load(&both).run().exits(2).stderr;
+    assert_contains(&refused, "they are written differently…hint: load them one by one");
+    lab.assert_untouched("t");
+
+    let yaml = "routes: [{object: '**', table: t, write: {mode: insert}, drop: [name]}]";
+    let kept = lab.file("kept.csv", "id,name\n77,kept\n");
+    load(&kept).env("HOLOLOAD_CONFIG", yaml).run().exits(0);
+    load(&lab.file("ends.csv", "id;name;\n1;a;\n2;b;\n")).run().exits(0);
+    assert_eq!(lab.rows("SELECT id, name FROM t ORDER BY id"), ["1|a", "2|b", "77|kept"]);
+
+    let bad = lab.file("bad.csv", "id,name\n1,a\n2,b,c\n3,c\n4,d\n5,e\n6,f\n");
+    let shown = lab.holoload(&["preview", &bad, "--guess"]).run().exits(0).stdout;
+    assert_contains(&shown, "…6 rows, 1 bad, types of ");
+}

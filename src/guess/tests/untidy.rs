@@ -97,8 +97,8 @@ fn names_that_are_none_go_by_number() {
     let empty = of("id,,n\n1,x,3\n4,y,6\n").yaml("a.csv", None);
     assert!(empty.contains("\"c1\": {from: 2,"), "{empty}");
     let end = of("id,n,\n1,3,\n4,6,\n");
-    assert_eq!((names(&end), end.odd_count, end.dropped.as_slice()), (vec!["id", "n"], 0, [3].as_slice()));
-    assert!(end.yaml("a.csv", None).contains("    drop: [3]\n"));
+    assert_eq!((names(&end), end.odd_count, end.has_last_delimiter), (vec!["id", "n"], 0, true));
+    assert!(end.yaml("a.csv", None).contains("      trailing_delimiter: true\n"));
 }
 
 #[test]
@@ -215,4 +215,41 @@ fn what_is_not_read_as_it_was_meant_is_said() {
         let guess = of(text);
         assert!(!has_note(&guess, "JSON arrays") && !has_note(&guess, "fixed places"), "{text}: {guess:?}");
     }
+}
+
+/// Lines that begin with a comment's marker and read as records are records.
+#[test]
+fn records_are_no_comments() {
+    for (text, rows) in [
+        ("num,name\n1.5,x\n#REF!,y\n#DIV/0!,yy\n3,z\n4,w\n5,q\n#NAME?,zz\n", 7),
+        ("temp,t\n-1,a\n--,b\n3,c\n4,d\n5,e\n", 5),
+        ("n,t\n1,a\n//,b\n3,c\n4,d\n5,e\n", 5),
+        ("ticket,qty\n#100,1\n101,2\n102,3\n#103,4\n104,5\n", 5),
+        ("v\n#\n##\n1\n2\n3\n", 5),
+        ("x;y\n1;10\n2;20\n-- 3;30\n4;40\n", 4),
+    ] {
+        let guess = of(text);
+        assert_eq!((guess.comment.as_str(), guess.row_count), ("", rows), "{text}: {guess:?}");
+    }
+    let noted = of("id,name\n1,x\n# by hand\n2,y\n3,z\n");
+    assert_eq!((noted.comment.as_str(), noted.row_count), ("#", 3), "{noted:?}");
+    assert!(noted.sure < 0.9 && has_note(&noted, "1 line with `#`"), "{:?}", noted.notes);
+}
+
+#[test]
+fn quotes_that_do_not_close_glue_no_records() {
+    let text =
+        "id,t,q\n1,\"n1\",1\n2,\"n2\",2\n3,\"n3\",3\n4,\"n4\" ,4\n5,\"n5\",5\n6,\"n6\",6\n21, \"c d\" e,5\n";
+    let guess = of(text);
+    assert_eq!(guess.row_count + guess.odd_count, 7, "{guess:?}");
+}
+
+#[test]
+fn a_header_and_the_row_below_it_are_no_preamble() {
+    let guess = of("sensor,value\nA,offline\noops\nB,error\nC0,0\nC1,3\nC2,4\nC3,5\n");
+    assert_eq!(
+        (names(&guess), guess.skip_lines, guess.odd_count),
+        (vec!["sensor", "value"], 0, 1),
+        "{guess:?}"
+    );
 }
