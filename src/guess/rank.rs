@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cell::{Look, look};
-use super::grid::{Grid, Layout};
+use super::grid::{Grid, Layout, WIDTH_MAX};
 
 /// Rows whose fields are looked at, from the first on and from the last back.
 const LOOKED_ROWS: usize = 120;
@@ -76,7 +76,9 @@ pub(super) fn rank(grid: &Grid, layout: &Layout, text_bytes: usize) -> Rank {
     let malformed_count = rows.iter().filter(|row| row.is_malformed).count();
     let sound = (1.0 - ratio(malformed_count, row_count)).powi(2);
     let quotes = if quoted_count > 0 { 1.04 } else { 1.0 };
-    let whole = if layout.quote.is_none() && is_quoted_as_a_whole(grid, &best) { 0.3 } else { 1.0 };
+    let is_bare =
+        layout.quote.is_none() && (is_quoted_as_a_whole(grid, &best) || has_quoted_column(grid, &best));
+    let whole = if is_bare { 0.3 } else { 1.0 };
     let score = best.score * looks * covered * sound.max(0.05) * quotes * whole * trust(layout, &best, typed);
     Rank {
         // Equal readings are equal, in whatever order their fields were summed up.
@@ -112,6 +114,19 @@ fn is_quoted_as_a_whole(grid: &Grid, rank: &Rank) -> bool {
 pub(super) fn ratio(part: usize, whole: usize) -> f64 {
     let exact = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     exact(part) / exact(whole).max(1.0)
+}
+
+/// Whether most values of a column stand in quotes of their own, with none inside: those are no part of the values.
+fn has_quoted_column(grid: &Grid, rank: &Rank) -> bool {
+    (0..rank.width.min(WIDTH_MAX)).any(|column| {
+        let (mut filled, mut quoted) = (0_usize, 0_usize);
+        for (text, _) in (rank.start..grid.rows.len()).filter_map(|row| grid.cell(row, column)) {
+            let inner = text.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+            quoted += usize::from(inner.is_some_and(|inner| !inner.contains(&b'"')));
+            filled += usize::from(!text.is_empty());
+        }
+        quoted > 1 && quoted * 2 > filled
+    })
 }
 
 /// The first row of the table if its records have `width` fields, and how many of the rows from there on do.
