@@ -37,6 +37,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// Each of them, in the order in which reports count them.
+    pub const ALL: [Self; 8] = [
+        Self::Running,
+        Self::Loaded,
+        Self::Skipped,
+        Self::Superseded,
+        Self::Deleted,
+        Self::Ignored,
+        Self::Continued,
+        Self::Failed,
+    ];
+
     /// The word in reports and ledger.
     pub fn name(self) -> &'static str {
         match self {

@@ -42,6 +42,20 @@ use serde_json::{Value, json};
 
 use harness::{Lab, Run, assert_contains, counts, s3};
 
+const COMMANDS: [&str; 12] = [
+    "guess",
+    "preview",
+    "check",
+    "load",
+    "reprocess",
+    "history",
+    "verify",
+    "doctor",
+    "invoke",
+    "setup",
+    "import-embulk",
+    "completions",
+];
 const TABLE: &str = "CREATE TABLE t (id int8 PRIMARY KEY, name text)";
 
 fn members(value: &Value) -> Vec<&str> {

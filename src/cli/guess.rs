@@ -15,6 +15,7 @@ use crate::database::Dialect;
 use crate::error::{Class, Error, Result};
 use crate::guess::{DdlDialect, Difference, Format, Guess, Hints, TEXT_BYTES_MAX};
 use crate::plan::Limits;
+use crate::settings::{Environment, Settings};
 use crate::table::TableName;
 
 #[derive(Args)]
@@ -147,6 +148,18 @@ pub(super) async fn run(arguments: &Arguments, said: &GuessArguments) -> Result<
         tell(&guess);
     }
     Ok(Vec::new())
+}
+
+/// What the YAML of a guess says, of any object.
+pub(super) fn settings_of(guess: &Guess) -> Result<Settings> {
+    let yaml = guess.yaml("**", Some("guessed"));
+    let mut settings = Settings::read(Some(&yaml), &Environment::default())
+        .map_err(|error| Error::bug("read the guess").with_source(error))?;
+    for route in &mut settings.routes {
+        // In the YAML it is one object's name, letter by letter.
+        "**".clone_into(&mut route.object);
+    }
+    Ok(settings)
 }
 
 /// What the sample could not tell, where people look.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use super::{Arguments, print, text, with_ledger};
@@ -17,8 +18,8 @@ const DAYS_MAX: u64 = 36_500;
 #[derive(Args)]
 pub(super) struct HistoryArguments {
     /// Only loads that ended so
-    #[arg(long, value_enum)]
-    status: Option<StatusWord>,
+    #[arg(long, value_parser = PossibleValuesParser::new(Status::ALL.map(Status::name)))]
+    status: Option<String>,
     /// Only keys that begin so
     #[arg(long)]
     prefix: Option<String>,
@@ -42,34 +43,6 @@ pub(super) struct HistoryArguments {
     json: bool,
 }
 
-/// How a load may end, or how far it is.
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum StatusWord {
-    Running,
-    Loaded,
-    Skipped,
-    Superseded,
-    Deleted,
-    Ignored,
-    Continued,
-    Failed,
-}
-
-impl From<StatusWord> for Status {
-    fn from(word: StatusWord) -> Self {
-        match word {
-            StatusWord::Running => Self::Running,
-            StatusWord::Loaded => Self::Loaded,
-            StatusWord::Skipped => Self::Skipped,
-            StatusWord::Superseded => Self::Superseded,
-            StatusWord::Deleted => Self::Deleted,
-            StatusWord::Ignored => Self::Ignored,
-            StatusWord::Continued => Self::Continued,
-            StatusWord::Failed => Self::Failed,
-        }
-    }
-}
-
 pub(super) async fn run(arguments: &Arguments, history: &HistoryArguments) -> Result<Vec<Class>> {
     if history.prune { prune(arguments, history).await } else { show(arguments, history).await }
 }
@@ -78,7 +51,7 @@ async fn show(arguments: &Arguments, history: &HistoryArguments) -> Result<Vec<C
     let (mut context, ledger) = with_ledger(arguments).await?;
     let table = history.table.as_deref().map(TableName::parse).transpose()?;
     let filter = Filter {
-        status: history.status.map(|status| Status::from(status).name().to_owned()),
+        status: history.status.clone(),
         prefix: history.prefix.clone(),
         table: table.map(|table| table.to_string()),
         line_max: i64::from(history.limit),

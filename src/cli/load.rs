@@ -3,18 +3,18 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::guess::tell;
+use super::guess::{settings_of, tell};
 use super::sample::{HEAD_BYTES, guess_from};
 use super::{Arguments, MEMORY_MIB, print, progress, settings_with, sources, style, text};
 use crate::aws::Aws;
 use crate::context::Context;
 use crate::error::{Class, Error, Result, counted};
-use crate::guess::{Guess, Hints};
+use crate::guess::Hints;
 use crate::load::load;
 use crate::object::{ObjectRef, Request};
 use crate::plan::{Limits, into_table};
 use crate::report::{self, Report, Status};
-use crate::settings::{Environment, RouteSettings, Settings, Unmatched, WriteMode, WriteSettings};
+use crate::settings::{RouteSettings, Settings, Unmatched, WriteMode, WriteSettings};
 
 /// Objects that `--guess` looks at before the first is loaded; of each about 400 KiB are read.
 const GUESSED_MAX: usize = 1_000;
@@ -156,7 +156,8 @@ pub(super) async fn read_as_guessed(
         if !is_json {
             tell(&guess);
         }
-        let read = route_of(&guess)?;
+        let read = settings_of(&guess)?.routes;
+        let read = read.into_iter().next().ok_or_else(|| Error::bug("read the one route of the guess"))?;
         match &first {
             None => first = Some((object, read)),
             Some((_, route)) if is_read_alike(route, &read) => {}
@@ -173,14 +174,6 @@ pub(super) async fn read_as_guessed(
         route.drop.clone_from(&read.drop);
     }
     Ok(())
-}
-
-/// What the YAML of a guess says.
-fn route_of(guess: &Guess) -> Result<RouteSettings> {
-    let bug = |error| Error::bug("read the guess").with_source(error);
-    let read =
-        Settings::read(Some(&guess.yaml("**", Some("guessed"))), &Environment::default()).map_err(bug)?;
-    read.routes.into_iter().next().ok_or_else(|| Error::bug("read the one route of the guess"))
 }
 
 /// Types are the table's: what is left must be the same.
@@ -209,17 +202,8 @@ pub(super) fn show(report: &Report) -> Result<()> {
 
 /// One line about many objects.
 fn sum(reports: &[Report]) -> String {
-    let statuses = [
-        Status::Loaded,
-        Status::Skipped,
-        Status::Superseded,
-        Status::Deleted,
-        Status::Ignored,
-        Status::Continued,
-        Status::Failed,
-    ];
     let count = |status| reports.iter().filter(|report| report.status == status).count();
-    let parts: Vec<String> = statuses
+    let parts: Vec<String> = Status::ALL
         .map(|status| (count(status), status.name()))
         .iter()
         .filter(|(count, _)| *count > 0)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use unicode_width::UnicodeWidthStr;
 
-use super::guess::{HintArguments, tell};
+use super::guess::{HintArguments, settings_of, tell};
 use super::load::{Mode, settings_to};
 use super::sample::{Guessed, guess_from};
 use super::style::{self, Paint};
@@ -20,7 +20,7 @@ use crate::guess::Guess;
 use crate::load::{Mapping, Preview, PreviewRow, Reading, lenient, preview};
 use crate::object::{ObjectRef, Request};
 use crate::plan::{Destination, Limits, Plan, Planner, type_of_rules};
-use crate::settings::{ColumnSettings, Environment, Settings, WriteMode, WriteSettings};
+use crate::settings::{ColumnSettings, Settings, WriteMode, WriteSettings};
 use crate::table::{Column, Generated, Kind, Table as SqlTable, TableName};
 
 /// Rows that a screen takes.
@@ -125,11 +125,8 @@ async fn by_guess(
             if !is_json {
                 tell(&guess);
             }
-            let yaml = guess.yaml("**", Some("guessed"));
-            let mut settings = Settings::read(Some(&yaml), &Environment::default())
-                .map_err(|error| Error::bug("read the guess").with_source(error))?;
+            let mut settings = settings_of(&guess)?;
             for route in &mut settings.routes {
-                "**".clone_into(&mut route.object);
                 route.write.mode = WriteMode::Insert;
             }
             (Planner::new(&settings, limits)?, BTreeMap::new(), "a guess")

@@ -184,10 +184,10 @@ impl Search<'_> {
             let quote =
                 best.layout.quote.or(Some(b'"')).filter(|_| self.hints.quote.is_none()).or(best.layout.quote);
             let layout = Layout { is_stray: true, quote, ..best.layout.clone() };
-            let rank = self.rank(&layout);
+            let grid = Grid::read(&self.text, &layout, self.is_whole);
+            let rank = rank(&grid, &layout, self.text.len());
             // A quote that does not close where it should would glue records together.
-            let is_in_lines = !Grid::read(&self.text, &layout, self.is_whole).spans_lines();
-            if is_in_lines && rank.score > best.rank.score * 1.02 {
+            if !grid.spans_lines() && rank.score > best.rank.score * 1.02 {
                 best = Choice { layout, rank, rival: 0.0 };
             }
         }

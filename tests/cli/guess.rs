@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::COMMANDS;
 use crate::harness::{Lab, Run, assert_contains, s3};
 
 const ORDERS: &str = "order_id,user_id,book_name,order_cnt,order_amt,ordered_at\n\
@@ -421,20 +422,7 @@ fn colour_is_said_and_completions_are_made() {
     }
     let short = Run::new(&[]).run().exits(2).stderr;
     assert_contains(&short, "holoload guess orders.csv --ddl…holoload load…holoload doctor");
-    for command in [
-        "guess",
-        "preview",
-        "check",
-        "load",
-        "reprocess",
-        "history",
-        "verify",
-        "doctor",
-        "invoke",
-        "setup",
-        "import-embulk",
-        "completions",
-    ] {
+    for command in COMMANDS {
         assert_contains(&Run::new(&[command, "--help"]).run().exits(0).stdout, "Example");
     }
 }

@@ -1,5 +1,6 @@
 //! What people get wrong, and whether they are told what to do; what is said where nobody wants to hear more than results.
 
+use crate::COMMANDS;
 use crate::harness::{Lab, Run, assert_contains};
 
 #[test]
@@ -102,20 +103,7 @@ fn quiet_is_quiet() {
 
 #[test]
 fn every_help_fits_a_terminal() {
-    for command in [
-        "guess",
-        "preview",
-        "check",
-        "load",
-        "reprocess",
-        "history",
-        "verify",
-        "doctor",
-        "invoke",
-        "setup",
-        "import-embulk",
-        "completions",
-    ] {
+    for command in COMMANDS {
         let help = Run::new(&[command, "--help"]).env("COLUMNS", "200").run().exits(0).stdout;
         let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 80).collect();
         assert!(long.is_empty(), "{command}: {long:#?}");
